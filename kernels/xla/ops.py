@@ -1,0 +1,218 @@
+"""The three maps of the recursion on a band of displacements, with closed-form adjoints.
+
+A covariance plane set is an array `[dj, h, w, *lanes]`: displacements in one row of the band, the
+pixels p of the first image, and any trailing lanes (pairs of images). Entries whose p + d lies
+outside the second image mean nothing before a ReLU and are 0 behind it.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = jax.Array
+
+# Abramowitz and Stegun 4.4.46: acos(a) = sqrt(1 - a) p(a) on [0, 1], to 2e-8.
+_ACOS = (
+    -0.0012624911,
+    0.0066700901,
+    -0.0170881256,
+    0.0308918810,
+    -0.0501743046,
+    0.0889789874,
+    -0.2145988016,
+    1.5707963050,
+)
+_TINY = 1e-7  # below this the sine of an angle is rounding noise of float32
+
+
+class Variances(NamedTuple):
+    """The variances before a ReLU, with the roots that every displacement would need again.
+
+    Attributes:
+        value: the variances V; gradients flow to these alone.
+        root: sqrt(V).
+        inverse_root: 1 / sqrt(V), and 0 where V is 0: outside the image, or a dead pixel.
+    """
+
+    value: Array
+    root: Array
+    inverse_root: Array
+
+
+def with_roots(value: Array) -> Variances:
+    """Return variances with their roots, as constants to differentiation."""
+    alive = value > 0
+    root = jnp.sqrt(jnp.where(alive, value, 1))
+    roots = jnp.where(alive, root, 0), jnp.where(alive, 1 / root, 0)
+    return Variances(value, *map(lax.stop_gradient, roots))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def box(x: Array, width: int, axis: int) -> Array:
+    """Return the sums over windows of odd `width` along `axis`, with zeros outside (SAME).
+
+    The map is its own adjoint, which XLA would not find out by itself.
+    """
+    if width == 1:
+        return x
+    half = width // 2
+    pad = [(half, half, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), pad)
+    n = x.shape[axis]
+    return sum(lax.slice_in_dim(padded, k, k + n, axis=axis) for k in range(width))  # type: ignore[return-value]
+
+
+def _box_forward(x: Array, width: int, axis: int) -> tuple[Array, None]:
+    return box(x, width, axis), None
+
+
+def _box_backward(width: int, axis: int, _: None, cotangent: Array) -> tuple[Array]:
+    return (box(cotangent, width, axis),)
+
+
+box.defvjp(_box_forward, _box_backward)
+
+
+def _angle(cosine: Array) -> tuple[Array, Array]:
+    """Return k0 = (pi - acos c) / (2 pi) and sin(acos c) for cosines that may exceed 1 a little."""
+    magnitude = jnp.abs(cosine)
+    root = jnp.sqrt(jnp.maximum(1 - magnitude, 0))
+    sine = root * jnp.sqrt(1 + magnitude)
+    if cosine.dtype == jnp.float32:
+        acos = jnp.full_like(magnitude, _ACOS[0])
+        for coefficient in _ACOS[1:]:
+            acos = acos * magnitude + coefficient
+        acos = acos * root
+    else:
+        acos = jnp.arctan2(sine, magnitude)
+    return jnp.where(cosine < 0, acos, math.pi - acos) / (2 * math.pi), sine
+
+
+@jax.custom_vjp
+def relu(
+    n: Array, t: Array | None, p: Variances, q: Variances, exact: Array | None
+) -> tuple[Array, Array | None]:
+    """Return the NNGP and NTK behind a ReLU, given those before it.
+
+    With c = n / sqrt(P Q) and k0 = (pi - acos c) / (2 pi):
+    n' = sqrt(P Q) (sqrt(1 - c^2) / (2 pi) + k0 c) and t' = t k0; both 0 where P or Q is 0.
+
+    Args:
+        n: the NNGP, `[dj, h, w, *lanes]`.
+        t: the NTK, likewise, or None where it is not asked for.
+        p: variances of the first image's pixels p, broadcastable.
+        q: variances of the second image's pixels p + d, broadcastable.
+        exact: true where a pixel meets itself, broadcastable, or None. There c = 1, and the
+            singular terms of the gradient cancel: n' = n / 2 and t' = t / 2.
+
+    References:
+        Cho, Saul. Kernel Methods for Deep Learning. NeurIPS 2009.
+    """
+    cosine, k0, sine, scale, _ = _relu_parts(n, p, q, exact)
+    n_out = scale * (sine / (2 * math.pi) + k0 * cosine)
+    return n_out, None if t is None else t * k0
+
+
+def _relu_parts(
+    n: Array, p: Variances, q: Variances, exact: Array | None
+) -> tuple[Array, Array, Array, Array, Array]:
+    inverse = p.inverse_root * q.inverse_root
+    scale = p.root * q.root
+    cosine = n * inverse
+    k0, sine = _angle(cosine)
+    if exact is not None:
+        cosine = jnp.where(exact, 1, cosine)
+        k0 = jnp.where(exact, 0.5, k0)
+        sine = jnp.where(exact, 0, sine)
+    return cosine, k0 * (scale * inverse), sine, scale, inverse
+
+
+_Residuals = tuple[Array, Array | None, Variances, Variances, Array | None]
+
+
+def _relu_forward(
+    n: Array, t: Array | None, p: Variances, q: Variances, exact: Array | None
+) -> tuple[tuple[Array, Array | None], _Residuals]:
+    return relu(n, t, p, q, exact), (n, t, p, q, exact)
+
+
+def _relu_backward(
+    residuals: _Residuals, cotangents: tuple[Array, Array | None]
+) -> tuple[Array, Array | None, Variances, Variances, None]:
+    """The adjoint in closed form: the derivatives through c, P and Q share most of their terms."""
+    n, t, p, q, exact = residuals
+    cot_n, cot_t = cotangents
+    _, k0, sine, scale, inverse = _relu_parts(n, p, q, exact)
+    grad_n = cot_n * k0
+    through_variance = cot_n * sine * scale / (4 * math.pi)
+    grad_t = None
+    if t is not None:
+        assert cot_t is not None  # an NTK out has an NTK in
+        grad_t = cot_t * k0
+        slope = cot_t * t * inverse / (jnp.maximum(sine, _TINY) * (2 * math.pi))
+        if exact is not None:
+            slope = jnp.where(exact, 0, slope)
+        grad_n = grad_n + slope
+        through_variance = through_variance - slope * n / 2
+    grad_p = _sum_to(through_variance, p.value) * p.inverse_root**2
+    grad_q = _sum_to(through_variance, q.value) * q.inverse_root**2
+    zeros = jnp.zeros_like
+    return (
+        grad_n,
+        grad_t,
+        Variances(grad_p, zeros(p.root), zeros(p.inverse_root)),
+        Variances(grad_q, zeros(q.root), zeros(q.inverse_root)),
+        None,
+    )
+
+
+relu.defvjp(_relu_forward, _relu_backward)
+
+
+def _sum_to(x: Array, like: Array) -> Array:
+    """Sum `x` over the axes along which `like` was broadcast."""
+    axes = tuple(i for i in range(x.ndim) if like.shape[i] == 1 and x.shape[i] != 1)
+    return jnp.sum(x, axis=axes, keepdims=True)
+
+
+def split_cells(x: Array, window: int, axis: int) -> tuple[Array, ...]:
+    """Return, for each position inside a pool's cells along `axis`, the entries there."""
+    cells = x.shape[axis] // window
+    return tuple(
+        lax.slice_in_dim(x, k, k + (cells - 1) * window + 1, window, axis=axis)
+        for k in range(window)
+    )
+
+
+def pool_displacements(parts: tuple[Array, ...], axis: int, radius: int, out: int) -> Array:
+    """Average over a pool's cells along one dimension of both images.
+
+    out[D][P] = 1/k^2 sum over a, b in 0..k-1 of x[k D + b - a][k P + a].
+
+    Args:
+        parts: for each position a inside a cell, the entries x[d][k P + a].
+        axis: the axis of the displacements d = -radius..radius.
+        radius: the reach of the displacements given.
+        out: the reach of the displacements D asked for.
+    """
+    k = len(parts)
+    reach = k * out + k - 1
+    total = None
+    for a, part in enumerate(parts):
+        if reach > radius:  # displacements as long as the image is large: nothing lies there
+            more = [
+                (reach - radius, reach - radius, 0) if i == axis else (0, 0, 0)
+                for i in range(part.ndim)
+            ]
+            part = lax.pad(part, jnp.zeros((), part.dtype), more)
+        middle = max(reach, radius)
+        for b in range(k):
+            first = middle - k * out + b - a
+            term = lax.slice_in_dim(part, first, first + 2 * k * out + 1, k, axis=axis)
+            total = term if total is None else total + term
+    assert total is not None
+    return total / k**2
