@@ -1,0 +1,45 @@
+"""Datasets, transforms, target batches, and the distilled-set file."""
+
+from stillhouse.data.arrays import as_images, as_labels
+from stillhouse.data.atomic import atomic_write
+from stillhouse.data.augmentation import Augmentation, augment
+from stillhouse.data.batches import TargetBatches, split_chunks
+from stillhouse.data.card import FORMAT_VERSION, LABEL_CONVENTION, Card, DatasetInfo
+from stillhouse.data.dataset import Dataset, dataset_from_arrays
+from stillhouse.data.distilled import DistilledSet, load_distilled, save_distilled
+from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.sampling import class_balanced_indices, rng_for
+from stillhouse.data.sources import load_dataset
+from stillhouse.data.transforms import (
+    TRANSFORMS,
+    Transform,
+    fit_transform,
+    transform_from_arrays,
+)
+
+__all__ = [
+    "FORMAT_VERSION",
+    "LABEL_CONVENTION",
+    "TRANSFORMS",
+    "Augmentation",
+    "Card",
+    "Dataset",
+    "DatasetInfo",
+    "DistilledSet",
+    "TargetBatches",
+    "Transform",
+    "as_images",
+    "as_labels",
+    "atomic_write",
+    "augment",
+    "centred_one_hot",
+    "class_balanced_indices",
+    "dataset_from_arrays",
+    "fit_transform",
+    "load_dataset",
+    "load_distilled",
+    "rng_for",
+    "save_distilled",
+    "split_chunks",
+    "transform_from_arrays",
+]

@@ -1,0 +1,46 @@
+"""Writing files so that a reader sees the old one or the new one, and nothing between."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from typing import BinaryIO
+
+
+def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
+    """Write a file by way of a temporary one beside it, flushed to the disk before the rename.
+
+    If anything fails, whatever stood at `path` before still stands there and the temporary file is
+    gone. The file gets the usual permissions of a new one.
+
+    Args:
+        path: the file to make or replace.
+        write: called once with the open file.
+
+    Raises:
+        OSError: if the folder is missing or cannot be written, or the disk is full.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    # Not `tempfile`: it makes files that only their owner may read.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename itself durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

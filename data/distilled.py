@@ -1,0 +1,134 @@
+"""The distilled set and its file.
+
+The file is an uncompressed `.npz` with `images` float32 `[s, h, w, c]` and `labels` float32
+`[s, k]`, which is all that readers of the published sets look for. Beside them stand the transform
+(`transform_kind` and `transform/<name>`) and the card (`card`, JSON).
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from stillhouse.data.archive import npz_names, read_npz, write_npz
+from stillhouse.data.arrays import as_images, size_name
+from stillhouse.data.card import Card
+from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.transforms import Transform, transform_from_arrays
+
+_PREFIX = "transform/"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DistilledSet:
+    """Synthetic images and their labels, with all that is needed to use them.
+
+    Attributes:
+        images: float32 `[s, h, w, c]`, in the transformed space that the kernel sees.
+        labels: float32 `[s, k]`, centred.
+        transform: brings real images into that space, and these back; None where unknown.
+        card: where the set comes from; None where unknown.
+
+    Raises:
+        ValueError: if shapes do not fit together, or a value is NaN or infinite.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    transform: Transform | None = None
+    card: Card | None = None
+
+    def __post_init__(self) -> None:
+        images = as_images(self.images, "`images`").astype(np.float32, copy=False)
+        labels = np.ascontiguousarray(self.labels, dtype=np.float32)
+        if labels.ndim != 2 or labels.shape[1] < 2:
+            raise ValueError(f"`labels` must be [s, k] with k >= 2, got shape {labels.shape}")
+        if len(labels) != len(images):
+            raise ValueError(f"{len(images)} `images` but {len(labels)} `labels`")
+        if not np.isfinite(labels).all():
+            row = int(np.argwhere(~np.isfinite(labels))[0, 0])
+            raise ValueError(f"`labels` must be finite: label {row} is {labels[row].tolist()}")
+        if self.card is not None:
+            info = self.card.dataset
+            if info.image_shape != images.shape[1:]:
+                raise ValueError(
+                    f"`images` are {size_name(images.shape[1:])}, the card says "
+                    f"{size_name(info.image_shape)}"
+                )
+            if len(info.class_names) != labels.shape[1]:
+                raise ValueError(
+                    f"`labels` have {labels.shape[1]} classes, the card names "
+                    f"{len(info.class_names)}"
+                )
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of label columns."""
+        return int(self.labels.shape[1])
+
+    def original_images(self) -> np.ndarray:
+        """Return the images in raw pixels, float32 `[s, h, w, c]`; as they are if no transform."""
+        return self.images if self.transform is None else self.transform.invert(self.images)
+
+
+def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> None:
+    """Write a distilled set, atomically.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    arrays = {"images": distilled.images, "labels": distilled.labels}
+    if distilled.transform is not None:
+        arrays["transform_kind"] = np.array(distilled.transform.kind)
+        for name, array in distilled.transform.to_arrays().items():
+            arrays[_PREFIX + name] = array
+    if distilled.card is not None:
+        arrays["card"] = np.array(distilled.card.to_json())
+    write_npz(path, arrays)
+
+
+def load_distilled(path: str | os.PathLike[str]) -> DistilledSet:
+    """Read a distilled set, or any `.npz` with `images` and `labels`.
+
+    Such other files, like the published KIP sets, give a set without transform and card. Integer
+    labels `[s]` are taken as classes and centred.
+
+    Raises:
+        ValueError: if the file is damaged, is no distilled set, or was written in a newer format.
+        OSError: if the file is missing or cannot be read.
+    """
+    names = npz_names(path)
+    if "images" not in names or "labels" not in names:
+        raise ValueError(
+            f"{os.fspath(path)}: not a distilled set: expected the arrays `images` and `labels`, "
+            f"found {', '.join(names[:8]) or 'none'}"
+        )
+    own = [n for n in names if n in ("transform_kind", "card") or n.startswith(_PREFIX)]
+    arrays = read_npz(path, ["images", "labels", *own])
+    try:
+        # The card first: a newer format may have changed anything else.
+        card = Card.from_json(_text(arrays, "card")) if "card" in arrays else None
+        transform = None
+        if "transform_kind" in arrays:
+            parts = {n[len(_PREFIX) :]: a for n, a in arrays.items() if n.startswith(_PREFIX)}
+            transform = transform_from_arrays(_text(arrays, "transform_kind"), parts)
+        return DistilledSet(arrays["images"], _soft_labels(arrays["labels"]), transform, card)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def _text(arrays: dict[str, np.ndarray], name: str) -> str:
+    array = arrays[name]
+    if array.ndim != 0 or array.dtype.kind != "U":
+        raise ValueError(f"`{name}` must be a text, got {array.dtype} of shape {array.shape}")
+    return str(array)
+
+
+def _soft_labels(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind not in "uif":
+        raise ValueError(f"`labels` must be numbers, got {labels.dtype}")
+    if labels.ndim == 1 and labels.dtype.kind in "ui" and labels.size:
+        return centred_one_hot(labels, int(labels.max()) + 1)
+    return labels

@@ -1,0 +1,32 @@
+"""Class labels as regression targets."""
+
+import numpy as np
+
+from stillhouse.data.arrays import as_labels, check_classes
+
+
+def centred_one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return one-hot labels minus their mean: `1 - 1/k` at the class, `-1/k` elsewhere.
+
+    The rows sum to zero, so that a kernel regression that knows nothing answers zero.
+
+    Args:
+        labels: integers `[n]`.
+        num_classes: the number of classes k.
+
+    Returns:
+        float32 `[n, k]`.
+
+    Raises:
+        ValueError: if a label is not a whole number or lies outside the classes.
+
+    References:
+        Nguyen, Chen, Lee. Dataset Meta-Learning from Kernel Ridge-Regression. ICLR 2021,
+        https://arxiv.org/abs/2011.00050
+    """
+    if num_classes < 1:
+        raise ValueError(f"`num_classes` must be positive, got {num_classes}")
+    classes = as_labels(labels, "`labels`")
+    check_classes(classes, num_classes, "`labels`")
+    one_hot = np.eye(num_classes, dtype=np.float32) - np.float32(1.0 / num_classes)
+    return one_hot[classes]

@@ -1,0 +1,69 @@
+"""A dataset in one `.npz` file."""
+
+import pathlib
+from typing import Any
+
+from stillhouse.data.archive import npz_names, read_npz
+from stillhouse.data.arrays import as_images, as_labels
+from stillhouse.data.dataset import Dataset, dataset_from_arrays
+from stillhouse.data.sources.naming import naming
+
+# Names of train images, train labels, test images, test labels; the first are the arguments'.
+_LAYOUTS = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("images", "labels", "test_images", "test_labels"),
+)
+
+
+def load_npz(path: pathlib.Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+    """Read a dataset from a `.npz` file with one of these sets of arrays.
+
+    - `images`, `labels`, and perhaps `test_images`, `test_labels`;
+    - `x_train`, `y_train`, and perhaps `x_test`, `y_test` (as Keras has them);
+    - `train_images`, `train_labels`, and perhaps `test_images`, `test_labels` (as MedMNIST).
+
+    An array `class_names` of texts names the classes. Other arrays are not read.
+
+    Args:
+        path: the file.
+        test_fraction: the share held out where there are no test images.
+        seed: the seed of that split.
+
+    Raises:
+        ValueError: naming the file, if it is damaged, lacks the arrays, or they are no dataset.
+        OSError: if it is missing or cannot be read.
+    """
+    present = npz_names(path)
+    for layout in _LAYOUTS:
+        if layout[0] in present and layout[1] in present:
+            break
+    else:
+        raise ValueError(
+            f"{path}: expected the arrays `images` and `labels`, or `x_train`, `y_train`, `x_test` "
+            f"and `y_test`; found {', '.join(present[:8]) or 'none'}"
+        )
+    wanted = [name for name in (*layout, "class_names") if name in present]
+    arrays = read_npz(path, wanted)
+    test = [name for name in layout[2:] if name in arrays]
+    if len(test) == 1:
+        raise ValueError(
+            f"{path}: expected both `{layout[2]}` and `{layout[3]}`, found `{test[0]}`"
+        )
+    names = arrays.get("class_names")
+    with naming(path):
+        if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
+            raise ValueError(f"`class_names` must be texts [k], got {names.dtype} {names.shape}")
+        # Converted here, so that errors call the arrays what the file calls them.
+        converted: dict[str, Any] = {}
+        for argument, name in zip(_LAYOUTS[0], layout, strict=True):
+            if name in arrays:
+                convert = as_images if argument.startswith("x") else as_labels
+                converted[argument] = convert(arrays[name], f"`{name}`")
+        return dataset_from_arrays(
+            **converted,
+            name=path.stem,
+            class_names=None if names is None else names.tolist(),
+            test_fraction=test_fraction,
+            seed=seed,
+        )

@@ -1,0 +1,87 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from stillhouse.data.sources import load_dataset
+
+
+@pytest.fixture
+def shelf(tmp_path, rng, write_parquet):
+    """A folder with one dataset of each format."""
+    images = rng.integers(0, 256, (20, 4, 4), dtype=np.uint8)
+    labels = np.arange(20, dtype=np.uint8) % 2
+    write_parquet(tmp_path / "flowers" / "train.parquet", images[..., None], labels.tolist())
+    (tmp_path / "numbers").mkdir()
+    for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+        header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        path = tmp_path / "numbers" / f"train-{kind}-ubyte.gz"
+        path.write_bytes(gzip.compress(header + array.tobytes()))
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_every_format_gives_the_same_dataset(shelf):
+    datasets = [load_dataset(str(shelf / name)) for name in ("flowers", "numbers", "mine.npz")]
+    assert [dataset.name for dataset in datasets] == ["flowers", "numbers", "mine"]
+    assert len({dataset.fingerprint() for dataset in datasets}) == 1
+
+
+def test_paths_are_relative_or_at_home_too(shelf, monkeypatch):
+    monkeypatch.chdir(shelf)
+    monkeypatch.setenv("HOME", str(shelf))
+    expected = load_dataset(shelf / "flowers").fingerprint()
+    for source in ("flowers", "./flowers/", "~/flowers"):
+        assert load_dataset(source).fingerprint() == expected
+
+
+def test_split_options_reach_the_source(shelf):
+    for source in ("digits", shelf / "flowers", shelf / "numbers", shelf / "mine.npz"):
+        one = load_dataset(source, test_fraction=0.5, seed=0)
+        other = load_dataset(source, test_fraction=0.5, seed=1)
+        assert abs(len(one.x_train) - len(one.x_test)) <= 1
+        assert one.fingerprint() != other.fingerprint()
+
+
+def test_an_unknown_name_comes_with_the_nearest_known_one(shelf, monkeypatch):
+    monkeypatch.chdir(shelf)
+    with pytest.raises(ValueError, match=r"unknown dataset 'digit' \(did you mean digits\?\)"):
+        load_dataset("digit")
+    with pytest.raises(ValueError, match=r"unknown dataset 'flower' \(did you mean .*flowers\?\)"):
+        load_dataset("flower")
+    with pytest.raises(ValueError, match=r"unknown dataset 'svhn', expected digits, or the path"):
+        load_dataset("svhn")
+    with pytest.raises(ValueError, match="unknown dataset ''"):
+        load_dataset("")
+
+
+def test_a_missing_path_comes_with_its_nearest_neighbour(shelf):
+    with pytest.raises(FileNotFoundError, match=r"no such .*flwers \(did you mean .*flowers\?\)"):
+        load_dataset(str(shelf / "flwers"))
+    with pytest.raises(FileNotFoundError, match=r"minx.npz \(did you mean .*mine.npz\?\)"):
+        load_dataset(str(shelf / "minx.npz"))
+    with pytest.raises(FileNotFoundError, match=r"nowhere/at/all$"):
+        load_dataset("nowhere/at/all")
+
+
+def test_a_folder_without_a_dataset_is_named(shelf):
+    with pytest.raises(ValueError, match="empty: no dataset in this folder, expected a folder of"):
+        load_dataset(str(shelf / "empty"))
+
+
+def test_the_folder_above_the_datasets_leads_to_one(shelf):
+    with pytest.raises(ValueError, match=r"no dataset in this folder \(did you mean .*flowers\?\)"):
+        load_dataset(str(shelf))
+
+
+def test_one_file_of_a_folder_leads_to_the_folder(shelf):
+    with pytest.raises(ValueError, match="give the folder that holds the files, .*flowers"):
+        load_dataset(str(shelf / "flowers" / "train.parquet"))
+
+
+def test_a_file_of_another_kind_is_named(shelf):
+    (shelf / "notes.txt").write_text("hello")
+    with pytest.raises(ValueError, match=r"notes.txt: not a dataset, expected a folder of Parquet"):
+        load_dataset(str(shelf / "notes.txt"))

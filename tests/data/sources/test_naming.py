@@ -1,0 +1,15 @@
+import pytest
+
+from stillhouse.data.sources.naming import naming
+
+
+def test_the_path_comes_first_and_the_cause_is_kept(tmp_path):
+    with pytest.raises(ValueError, match=r"^.*mine.npz: too short$") as caught:
+        with naming(tmp_path / "mine.npz"):
+            raise ValueError("too short")
+    assert str(caught.value.__cause__) == "too short"
+
+
+def test_other_errors_pass_as_they_are():
+    with pytest.raises(KeyError), naming("mine.npz"):
+        raise KeyError("x")
