@@ -1,0 +1,238 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from stillhouse.kernels.architecture import convnet, fc
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.coresets import random_subset
+from stillhouse.methods.evaluation import evaluate_krr
+from stillhouse.methods.kip import (
+    KipConfig,
+    NonFiniteLossError,
+    initial_state,
+    kip_step,
+    state_from_arrays,
+    state_to_arrays,
+)
+
+
+def _one_hot(labels):
+    return (np.eye(10)[labels] - 0.1).astype(np.float32)
+
+
+def _start(config, digits, *, seed=0):
+    images, labels = random_subset(*digits[0], 10, num_classes=10, seed=seed)
+    return initial_state(config, images, _one_hot(labels))
+
+
+def _batch(digits, step, size=300):
+    chosen = np.random.default_rng([7, step]).choice(1400, size, replace=False)
+    return digits[0][0][chosen], _one_hot(digits[0][1][chosen])
+
+
+def _run(config, state, computer, digits, steps):
+    history = []
+    for _ in range(steps):
+        state, metrics = kip_step(config, state, computer, *_batch(digits, state.step))
+        history.append(metrics)
+    return state, history
+
+
+def _test_scores(computer, spec, state, digits):
+    x, labels = digits[1]
+    return evaluate_krr(computer, spec, state.images, state.labels, [(x, _one_hot(labels))])
+
+
+def _bits(state):
+    return {name: array.tobytes() for name, array in state_to_arrays(state).items()}
+
+
+@pytest.fixture
+def config(spec):
+    return KipConfig((spec,))
+
+
+def test_ten_steps_beat_the_real_images_they_start_from(config, spec, computer, digits):
+    start = _start(config, digits)
+    state, history = _run(config, start, computer, digits, 10)
+    before, after = (_test_scores(computer, spec, s, digits) for s in (start, state))
+    assert state.step == 10
+    assert history[-1].loss < 0.8 * history[0].loss
+    assert history[-1].accuracy > history[0].accuracy + 0.1
+    assert after.accuracy > before.accuracy + 0.1
+    assert after.mse < before.mse
+
+
+def test_learned_labels_do_better_than_fixed_ones(config, spec, computer, digits):
+    fixed_config = dataclasses.replace(config, learn_labels=False)
+    start = _start(config, digits)
+    learned, _ = _run(config, start, computer, digits, 20)
+    fixed, _ = _run(fixed_config, _start(fixed_config, digits), computer, digits, 20)
+    assert fixed.labels.tobytes() == start.labels.tobytes()
+    assert np.abs(learned.labels - start.labels).max() > 0.01
+    learned_scores, fixed_scores = (
+        _test_scores(computer, spec, s, digits) for s in (learned, fixed)
+    )
+    assert learned_scores.mse < fixed_scores.mse
+
+
+def test_the_gradient_is_that_of_the_loss(config, computer, digits):
+    """Adam's first moment after one step is 0.1 times the gradient."""
+    state = _start(config, digits)
+    x_t, y_t = _batch(digits, 0)
+    after, metrics = kip_step(config, state, computer, x_t, y_t)
+    rng = np.random.default_rng(0)
+    direction = {
+        "images": rng.normal(size=state.images.shape),
+        "labels": rng.normal(size=state.labels.shape),
+    }
+    for name, along in direction.items():
+        losses = []
+        for sign in (1, -1):
+            moved = getattr(state, name) + (sign * 1e-2 * along).astype(np.float32)
+            there = dataclasses.replace(state, **{name: moved})
+            losses.append(kip_step(config, there, computer, x_t, y_t)[1].loss)
+        slope = (losses[0] - losses[1]) / 2e-2
+        first_moment = after.opt_state[0].mu[name].astype(np.float64)
+        assert 10 * np.sum(first_moment * along) == pytest.approx(slope, rel=2e-2)
+    assert metrics.loss == pytest.approx(np.mean(losses), rel=0.05)
+
+
+def test_a_step_moves_every_value_by_the_learning_rate_at_first(config, computer, digits):
+    """Adam's first step has the size of its rate, whatever the gradient."""
+    state = _start(config, digits)
+    after, _ = kip_step(config, state, computer, *_batch(digits, 0))
+    moved = np.abs(after.images - state.images)
+    assert np.median(moved) == pytest.approx(0.04, rel=1e-2)
+    assert moved.max() < 0.0401
+
+
+def test_equal_steps_have_equal_bits_and_leave_their_state_alone(config, computer, digits):
+    state = _start(config, digits)
+    before = _bits(state)
+    batch = _batch(digits, 0)
+    one, one_metrics = kip_step(config, state, computer, *batch)
+    two, two_metrics = kip_step(config, state, computer, *batch)
+    assert _bits(one) == _bits(two)
+    assert one_metrics == two_metrics
+    assert _bits(state) == before
+
+
+@pytest.mark.parametrize("learn_labels", [True, False])
+def test_a_resumed_run_ends_in_the_same_bits(spec, computer, digits, learn_labels, tmp_path):
+    config = KipConfig((spec,), learn_labels=learn_labels)
+    straight, _ = _run(config, _start(config, digits), computer, digits, 6)
+
+    half, _ = _run(config, _start(config, digits), computer, digits, 3)
+    np.savez(tmp_path / "state.npz", **state_to_arrays(half))
+    with np.load(tmp_path / "state.npz", allow_pickle=False) as arrays:
+        read = state_from_arrays(config, arrays)
+    assert read.step == 3
+    assert _bits(read) == _bits(half)
+    resumed, _ = _run(config, read, computer, digits, 3)
+    assert _bits(resumed) == _bits(straight)
+
+
+def test_the_kernel_of_a_step_is_a_function_of_seed_and_step(computer, digits):
+    specs = tuple(KernelSpec(fc(depth)) for depth in (1, 2, 3))
+    config = KipConfig(specs, seed=5)
+    sampled = [config.spec_of_step(step) for step in range(60)]
+    assert sampled == [KipConfig(specs, seed=5).spec_of_step(step) for step in range(60)]
+    assert sampled != [KipConfig(specs, seed=6).spec_of_step(step) for step in range(60)]
+    assert all(10 <= sampled.count(spec) <= 30 for spec in specs)
+
+    _, history = _run(config, _start(config, digits), computer, digits, 4)
+    assert computer.specs == sampled[:4]
+    assert [metrics.spec for metrics in history] == sampled[:4]
+
+
+class _Broken:
+    """Passes on to a computer, until a given pass of a given step returns NaN."""
+
+    def __init__(self, computer, *, forward_from=99, backward_from=99):
+        self.computer, self.elements = computer, 0
+        self.left = {"forward": forward_from, "backward": backward_from}
+
+    def forward(self, *arguments):
+        K_ss, K_ts = self.computer.forward(*arguments)
+        self.left["forward"] -= 1
+        if self.left["forward"] < 0:
+            K_ts[3, 4] = np.nan
+        return K_ss, K_ts
+
+    def backward(self, *arguments):
+        gradient = self.computer.backward(*arguments)
+        self.left["backward"] -= 1
+        return gradient * (np.inf if self.left["backward"] < 0 else 1)
+
+
+@pytest.mark.parametrize("broken_pass", ["forward_from", "backward_from"])
+def test_nan_stops_with_the_step_named_and_the_state_untouched(
+    config, computer, digits, broken_pass
+):
+    broken = _Broken(computer, **{broken_pass: 2})
+    state, _ = _run(config, _start(config, digits), broken, digits, 2)
+    before = _bits(state)
+    with pytest.raises(
+        NonFiniteLossError, match=r"step 3: .*not finite; try a lower `learning_rate` \(now 0.04\)"
+    ) as caught:
+        kip_step(config, state, broken, *_batch(digits, 2))
+    assert caught.value.step == 3
+    assert state.step == 2
+    assert _bits(state) == before
+
+
+def test_a_singular_support_set_is_a_non_finite_loss(spec, computer, digits):
+    config = KipConfig((spec,), regularisation=0.0)
+    state = _start(config, digits)
+    twice = dataclasses.replace(state, images=np.repeat(state.images[:1], 10, axis=0))
+    with pytest.raises(NonFiniteLossError, match="larger `regularisation`"):
+        kip_step(config, twice, computer, *_batch(digits, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"specs": ()}, "`specs` must hold at least one"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be positive"),
+        ({"regularisation": -1e-6}, "`regularisation` must be zero or positive"),
+        ({"seed": -1}, "`seed` must be a whole number"),
+    ],
+)
+def test_wrong_options_are_named(spec, options, message):
+    with pytest.raises(ValueError, match=message):
+        KipConfig(**{"specs": (spec,), **options})
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.zeros((10, 8, 8)), np.zeros((10, 10)), r"`images` must be \[s, h, w, c\]"),
+        (np.zeros((10, 8, 8, 1)), np.zeros((9, 10)), r"`labels` must be \[10, k\]"),
+        (np.full((1, 8, 8, 1), np.inf), np.zeros((1, 10)), "`images` must be finite"),
+        (np.zeros((1, 8, 8, 1)), np.full((1, 10), np.nan), "`labels` must be finite"),
+        (np.zeros((1, 4, 4, 1)), np.zeros((1, 10)), "too small"),
+    ],
+)
+def test_wrong_starts_are_named(images, labels, message):
+    with pytest.raises(ValueError, match=message):
+        initial_state(KipConfig((KernelSpec(convnet()),)), images, labels)
+
+
+def test_a_target_batch_of_other_images_is_named(config, computer, digits):
+    state = _start(config, digits)
+    with pytest.raises(ValueError, match=r"`x_t` must be \[t, 8, 8, 1\]"):
+        kip_step(config, state, computer, np.zeros((5, 8, 8, 3), np.float32), np.zeros((5, 10)))
+
+
+def test_a_state_of_another_config_is_refused(config, digits):
+    arrays = state_to_arrays(_start(config, digits))
+    assert "opt_state/0" in arrays
+    del arrays["opt_state/0"]
+    with pytest.raises(ValueError, match="opt_state/0.* is missing"):
+        state_from_arrays(config, arrays)
+    fixed = dataclasses.replace(config, learn_labels=False)
+    with pytest.raises(ValueError, match="not a KIP state of this config: opt_state/2"):
+        state_from_arrays(fixed, state_to_arrays(_start(config, digits)))
