@@ -1,0 +1,162 @@
+"""Pictures of distilled sets and of how they were learned.
+
+Drawn by matplotlib's figures alone, without pyplot: no window, no global state.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from stillhouse.analysis.layout import Grid, grid_for
+from stillhouse.data.atomic import atomic_write
+from stillhouse.data.distilled import DistilledSet
+
+FORMATS = (".png", ".pdf", ".svg")
+_OWN, _OTHER, _INK, _FAINT = "#1f5fa8", "#9db4cc", "#222222", "#cccccc"
+_DPI = 150
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """Return the format that a picture's name asks for: "png", "pdf" or "svg".
+
+    Raises:
+        ValueError: if it asks for another, or for none.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"a picture must end in {', '.join(FORMATS)}, got {os.fspath(path)!r}")
+    return suffix[1:]
+
+
+def image_grid(distilled: DistilledSet, path: str | os.PathLike[str]) -> None:
+    """Draw every image of a set in its original colours, with its label as bars.
+
+    A title names the class where the label is largest. The bars have one scale in the whole
+    picture: to the right or up is positive. Up to 20 images the bars stand beside them, each with
+    the name of its class; beyond that they stand beneath, in the order of the classes. Pixels are
+    shown on the scale of the real images, clipped; where that is not known, on the set's own.
+
+    Args:
+        distilled: the set; without a transform its images are drawn as they are.
+        path: the file to write, `.png`, `.pdf` or `.svg`.
+
+    Raises:
+        ValueError: if the name ends otherwise.
+        OSError: if the file cannot be written.
+    """
+    check_format(path)
+    pixels = _displayed(distilled)
+    s, h, w = pixels.shape[:3]
+    names = _class_names(distilled)
+    bar_names = [_short(name, 12) for name in names] if len(names) <= 20 else []
+    longest = max(map(len, bar_names), default=0)
+    grid = grid_for(s, len(names), ratio=h / w, name_length=longest)
+    figure = Figure(figsize=grid.size_inches)
+    figure.suppressComposite = True  # Where there are no pixels, images keep their own.
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    for i in range(s):
+        x, y = grid.corner(i)
+        extent = (x, x + 1, y + h / w, y)  # y runs down, as rows do
+        colours: dict[str, Any] = {} if pixels.ndim == 4 else {"cmap": "gray", "vmin": 0, "vmax": 1}
+        axes.imshow(pixels[i], extent=extent, interpolation="nearest", **colours)
+        name = names[int(distilled.labels[i].argmax())]
+        axes.text(x, y - 0.04, _short(name, 14), size=grid.font, color=_INK, va="bottom")
+    _draw_bars(axes, grid, distilled.labels, bar_names)
+    axes.set(xlim=(0, grid.width), ylim=(grid.height, 0), aspect="equal")
+    axes.axis("off")
+    _save(figure, path)
+
+
+def curves(metrics: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Draw the loss, and the accuracies on target batches and on the test images, over steps.
+
+    Args:
+        metrics: the values of each step, with "step" and any of "loss", "accuracy",
+            "test_accuracy"; see `stillhouse.server.read_metrics`.
+        path: the file to write, `.png`, `.pdf` or `.svg`.
+
+    Raises:
+        ValueError: if the name ends otherwise.
+        OSError: if the file cannot be written.
+    """
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _plot(left, metrics, "loss", "train batch", color=_OWN, linewidth=1)
+    left.set(title="loss", xlabel="step", yscale="log")
+    _plot(right, metrics, "accuracy", "train batch", color=_OTHER, linewidth=1)
+    _plot(right, metrics, "test_accuracy", "test", color=_OWN, marker="o", markersize=3.5)
+    right.set(title="accuracy", xlabel="step")
+    for axes in (left, right):
+        axes.grid(color=_FAINT, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _plot(
+    axes: Axes, metrics: Sequence[Mapping[str, Any]], name: str, label: str, **style: Any
+) -> None:
+    points = [(values["step"], values[name]) for values in metrics if name in values]
+    if points:
+        axes.plot(*zip(*points, strict=True), label=label, **style)
+
+
+def _displayed(distilled: DistilledSet) -> np.ndarray:
+    """Return the images as `[s, h, w]` or `[s, h, w, 3]` in 0..1."""
+    images = distilled.original_images().astype(np.float64)
+    if distilled.transform is not None and distilled.card is not None:
+        low, high = distilled.card.dataset.pixel_range
+    else:
+        low, high = np.percentile(images, [0.5, 99.5])
+    images = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
+    # What has neither one channel nor three has no colours of its own.
+    return images if images.shape[3] == 3 else images.mean(axis=3)
+
+
+def _class_names(distilled: DistilledSet) -> tuple[str, ...]:
+    if distilled.card is not None:
+        return distilled.card.dataset.class_names
+    return tuple(str(i) for i in range(distilled.num_classes))
+
+
+def _draw_bars(axes: Axes, grid: Grid, labels: np.ndarray, names: Sequence[str]) -> None:
+    scale = max(float(np.abs(labels).max()), 1e-12)
+    low = min(float(labels.min()) / scale, 0.0)
+    high = max(float(labels.max()) / scale, 0.0)
+    boxes, colours, zeros = [], [], []
+    for i, label in enumerate(labels):
+        # Along a bar: from `low` to `high`; across: from class to class.
+        along = (label / scale - low) / (high - low)
+        zero = -low / (high - low)
+        own = int(label.argmax())
+        for j, value in enumerate(along):
+            across = ((j + 0.1) / len(label), (j + 0.9) / len(label))
+            boxes.append(grid.bar_box(i, across, (zero, float(value))))
+            colours.append(_OWN if j == own else _OTHER)
+        zeros.append(grid.bar_box(i, (0.0, 1.0), (zero, zero)))
+        for j, name in enumerate(names if grid.detailed else ()):
+            x, y = grid.bar_name(i, (j + 0.5) / len(names))
+            axes.text(x, y, name, size=grid.font * 0.7, color=_INK, ha="right", va="center")
+    axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="none"))
+    axes.add_collection(PolyCollection(zeros, facecolors="none", edgecolors=_INK, linewidths=0.4))
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=check_format(path), dpi=_DPI, facecolor="white")
+
+    def write(file: BinaryIO) -> None:
+        file.write(buffer.getvalue())
+
+    atomic_write(path, write)

@@ -1,0 +1,120 @@
+"""How long a run will take here, from a few seconds of its own work."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.launch.job import Job
+from stillhouse.methods.coresets import noise_images
+from stillhouse.methods.costs import step_elements
+from stillhouse.methods.ridge import krr_step
+
+# Blocks grow until one pass takes this long: short ones are all overhead.
+_LONG_ENOUGH = 0.5
+_FIRST = (4, 8)  # support images and targets
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What parts of a run take on this machine, in seconds.
+
+    Attributes:
+        forward: to compute a kernel element.
+        backward: to differentiate one; 0 for a method that does not.
+        image: to transform an image.
+        step: of a step, beside its kernel: the target batch and the ridge regression.
+        start: to fit the transform and to compile.
+    """
+
+    forward: float
+    backward: float
+    image: float
+    step: float
+    start: float
+
+    def seconds(self, job: Job) -> float:
+        """Return how long the whole run will take."""
+        cost = job.cost
+        kernels = cost.forward_elements * self.forward + cost.backward_elements * self.backward
+        images = job.schedule.evaluations * len(job.dataset.y_test)
+        return self.start + kernels + job.schedule.steps * self.step + images * self.image
+
+
+def calibrate(job: Job) -> Calibration:
+    """Time the parts of a run: small blocks forward and backward, warm; a batch; the ridge.
+
+    With several kernels it is their mean.
+    """
+    transform, start = _timed(job.fit_transform)
+    batches = job.batches(transform, augmented=True)
+    (x_t, y_t), batch = _timed(batches.batch, 0)
+    raw = job.dataset.x_train[: min(len(x_t), 256)]
+    _, image = _timed(transform.apply, raw)
+    shape, classes = job.dataset.image_shape, job.dataset.num_classes
+    x_s, _ = noise_images(shape, job.support_size, num_classes=classes, seed=0)
+    forward, backward = [], []
+    for spec in job.kernels.values():
+        blocks = _Blocks(job, spec, x_s, x_t)
+        forward.append(blocks.per_element(blocks.forward))
+        if job.config.method.method == "kip":
+            backward.append(blocks.per_element(blocks.backward))
+        start += blocks.warming
+    ridge_warm, ridge_cold = _ridge_seconds(job, y_t)
+    start += ridge_cold
+    step = batch + ridge_warm
+    mean_backward = float(np.mean(backward)) if backward else 0.0
+    per_image = image / len(raw)
+    return Calibration(float(np.mean(forward)), mean_backward, per_image, step, start)
+
+
+class _Blocks:
+    """Blocks of a kernel, timed at growing sizes."""
+
+    def __init__(self, job: Job, spec: KernelSpec, x_s: np.ndarray, x_t: np.ndarray) -> None:
+        self._computer, self._spec = job.computer, spec
+        self._x_s, self._x_t = x_s, x_t
+        self.warming = 0.0
+
+    def forward(self, s: int, t: int) -> None:
+        self._computer.forward(self._spec, self._x_s[:s], self._x_t[:t])
+
+    def backward(self, s: int, t: int) -> None:
+        g_ss, g_ts = np.ones((s, s), np.float32), np.ones((t, s), np.float32)
+        self._computer.backward(self._spec, self._x_s[:s], self._x_t[:t], g_ss, g_ts)
+
+    def per_element(self, pass_over: Callable[[int, int], None]) -> float:
+        """Return the seconds of an element, at the first size that takes long enough."""
+        most = len(self._x_s), len(self._x_t)
+        s, t = min(_FIRST[0], most[0]), min(_FIRST[1], most[1])
+        while True:
+            _, cold = _timed(pass_over, s, t)
+            _, warm = _timed(pass_over, s, t)
+            self.warming = max(self.warming, cold - warm)
+            if warm > _LONG_ENOUGH or (s, t) == most:
+                return warm / step_elements(s, t)
+            s, t = min(2 * s, most[0]), min(4 * t, most[1])
+
+
+def _ridge_seconds(job: Job, y_t: np.ndarray) -> tuple[float, float]:
+    """Return the seconds of the ridge regression of a step, and those of compiling it."""
+    if job.config.method.method != "kip":
+        return 0.0, 0.0
+    s, t = job.support_size, len(y_t)
+    K_ts = np.random.default_rng(0).standard_normal((t, s)).astype(np.float32)
+    y_s = np.ones((s, y_t.shape[1]), np.float32)
+
+    def ridge() -> None:
+        krr_step(np.eye(s, dtype=np.float32), K_ts, y_s, y_t)
+
+    cold, warm = _timed(ridge)[1], _timed(ridge)[1]
+    return warm, max(cold - warm, 0.0)
+
+
+def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
+    result = work(*arguments)
+    return result, time.perf_counter() - started

@@ -1,0 +1,84 @@
+"""The commands: what each is called, what it says of itself, and where its code is."""
+
+import dataclasses
+
+from stillhouse.launch.config import DistillConfig, EvaluateConfig, PlanConfig, ShowConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command of `stillhouse`.
+
+    Attributes:
+        name: what it is called; its code is `run` of the module of that name in this package.
+        config: the class of its settings.
+        arguments: what comes behind its name.
+        summary: one line for the list of commands.
+        about: what it does, for its `--help`.
+        examples: commands that work.
+    """
+
+    name: str
+    config: type
+    arguments: str
+    summary: str
+    about: str
+    examples: tuple[str, ...]
+
+
+_DISTILL = Command(
+    "distill",
+    DistillConfig,
+    "[--flag=value ...]",
+    "learn a small synthetic set from a dataset",
+    "Learns a few synthetic images and labels from which kernel ridge regression predicts the "
+    "whole dataset, and leaves them in a run folder with their picture, scores and curves. "
+    "Interrupted and started again with the same flags, it goes on where it was.",
+    (
+        "stillhouse distill --dataset=digits --ipc=1 --steps=300 --out=runs/digits",
+        "stillhouse distill --dataset=data/mnist --architecture=fc --depth=1 --out=runs/mnist",
+        "stillhouse distill --dataset=mine.npz --method=label_solve --ipc=10 --transform=zca",
+    ),
+)
+
+_PLAN = Command(
+    "plan",
+    PlanConfig,
+    "[--flag=value ...]",
+    "say what a run would cost: kernel elements, memory, time",
+    "Takes the flags of distill and says what that run would cost, from the sizes and from a few "
+    "seconds of calibration on this machine. Nothing is written.",
+    (
+        "stillhouse plan --dataset=digits --ipc=1 --steps=300",
+        "stillhouse plan --dataset=data/cifar10 --ipc=10 --target_batch=5000 --json",
+    ),
+)
+
+_EVALUATE = Command(
+    "evaluate",
+    EvaluateConfig,
+    "FILE [--flag=value ...]",
+    "score a distilled set on a dataset's test images",
+    "Prints the test accuracy and mean squared error of kernel ridge regression on the set. A "
+    "set from distill carries its network, transform and dataset; for any other .npz with "
+    "images and labels name them by --dataset, --architecture and --transform.",
+    (
+        "stillhouse evaluate runs/digits/distilled.npz",
+        "stillhouse evaluate runs/digits/distilled.npz --dataset=digits --kernel=nngp --json",
+        "stillhouse evaluate kip.npz --dataset=data/cifar10 --architecture=convnet --transform=zca",
+    ),
+)
+
+_SHOW = Command(
+    "show",
+    ShowConfig,
+    "FILE [--flag=value ...]",
+    "draw a distilled set: its images and labels",
+    "Draws every image of the set in its original colours, with its label as bars.",
+    (
+        "stillhouse show runs/digits/distilled.npz",
+        "stillhouse show runs/digits/distilled.npz --out=digits.pdf",
+    ),
+)
+
+COMMANDS = {command.name: command for command in (_DISTILL, _PLAN, _EVALUATE, _SHOW)}

@@ -1,0 +1,48 @@
+"""How a command ends other than well: one line, and an exit code."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+BAD_INPUT = 2
+STOPPED = 1
+INTERRUPTED = 130
+TERMINATED = 143
+
+# The name under which an atomic write begins; the user knows the other one.
+_TEMPORARY = re.compile(r"(^|.*/)\.(.+)\.\d+\.[0-9a-f]+\.tmp$")
+
+
+class CommandError(Exception):
+    """A command that cannot go on, for a reason that its user can mend.
+
+    Attributes:
+        code: the exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@contextlib.contextmanager
+def bad_input() -> Iterator[None]:
+    """Turn a `ValueError` or `OSError` inside into a `CommandError` with exit code 2.
+
+    Put only what reads and checks a user's input inside: elsewhere these are mistakes of ours,
+    and want their traceback.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise CommandError(one_line(error), BAD_INPUT) from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error as one line; of an `OSError`, the file and the reason."""
+    if isinstance(error, OSError) and error.strerror:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        name = _TEMPORARY.sub(r"\1\2", name)
+        return f"{name}: {error.strerror}" if name else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

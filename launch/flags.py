@@ -1,0 +1,145 @@
+"""absl flags made from configuration dataclasses, and their `--help`.
+
+Each command has `FlagValues` of its own, so that commands may use one name for different things
+and none sees the flags of a library.
+"""
+
+import dataclasses
+import difflib
+import shutil
+import textwrap
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+T = TypeVar("T")
+
+
+class HelpAsked(Exception):
+    """`--help` is among the arguments."""
+
+
+def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset[str]]:
+    """Return the configuration that command line arguments give, and the flags given.
+
+    Args:
+        config_class: a dataclass whose fields are dataclasses of `option` fields, each a group of
+            flags; a field `file: str` is the one argument without dashes.
+        arguments: of the command, without its name.
+
+    Raises:
+        HelpAsked: if `-h`, `--help` or `--helpfull` is among them.
+        ValueError: if a flag is unknown, a value is of the wrong type or out of range, or an
+            argument is missing or one too many.
+    """
+    before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in before_end):
+        raise HelpAsked
+    values = _define(config_class)
+    try:
+        _, *positional = values(["stillhouse", *arguments])
+    except flags.UnrecognizedFlagError as error:
+        names = [*values, *(f"no{name}" for name in values if values[name].boolean)]
+        near = difflib.get_close_matches(error.flagname, names, n=1, cutoff=0.4)
+        hint = f"did you mean --{near[0]}?" if near else "see --help"
+        raise ValueError(f"unknown flag --{error.flagname}; {hint}") from error
+    except flags.Error as error:
+        raise ValueError(str(error)) from error
+    settings = {
+        name: group(**{field.name: _value(values, field) for field in dataclasses.fields(group)})
+        for name, group in _groups(config_class)
+    }
+    takes_file = any(field.name == "file" for field in dataclasses.fields(config_class))  # type: ignore[arg-type]
+    if takes_file and not positional:
+        raise ValueError("FILE is missing: name the distilled set, such as runs/x/distilled.npz")
+    if takes_file:
+        settings["file"] = positional.pop(0)
+    if positional:
+        raise ValueError(f"unexpected argument {positional[0]!r}; settings start with --")
+    given = frozenset(name for name in values if values[name].present)
+    return config_class(**settings), given
+
+
+def help_text(config_class: type, usage: str, about: str, examples: Sequence[str]) -> str:
+    """Return what `--help` prints: usage, what the command does, examples, flags by group."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    lines = [f"usage: {usage}", "", *textwrap.wrap(about, width), "", "examples:"]
+    lines += [f"  {example}" for example in examples]
+    for _, group in _groups(config_class):
+        title = (group.__doc__ or "").strip().split("\n")[0].rstrip(".")
+        lines += ["", f"{title.lower()}:"]
+        for field in dataclasses.fields(group):
+            lines += _flag_lines(field, typing.get_type_hints(group)[field.name], width)
+    return "\n".join(lines)
+
+
+def _groups(config_class: type) -> Iterator[tuple[str, Any]]:
+    for name, group in typing.get_type_hints(config_class).items():
+        if dataclasses.is_dataclass(group):
+            yield name, group
+
+
+def _define(config_class: type) -> flags.FlagValues:
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    for _, group in _groups(config_class):
+        hints = typing.get_type_hints(group)
+        for field in dataclasses.fields(group):
+            _define_flag(values, field, hints[field.name])
+    return values
+
+
+def _define_flag(values: flags.FlagValues, field: "dataclasses.Field[Any]", hint: Any) -> None:
+    name, help = field.name, field.metadata["help"]
+    default: Any = field.default
+    kind = _base_type(hint)
+    if field.metadata["choices"]:
+        choices = field.metadata["choices"]
+        flags.DEFINE_enum(name, default, choices, help, flag_values=values)
+    elif kind is bool:
+        flags.DEFINE_boolean(name, default, help, flag_values=values)
+    elif kind is int:
+        flags.DEFINE_integer(name, default, help, flag_values=values)
+    elif kind is float:
+        flags.DEFINE_float(name, default, help, flag_values=values)
+    elif kind is tuple:
+        flags.DEFINE_list(name, list(default), help, flag_values=values)
+    else:
+        assert kind is str, f"no flag for a field of type {hint}"
+        flags.DEFINE_string(name, default, help, flag_values=values)
+
+
+def _value(values: flags.FlagValues, field: "dataclasses.Field[Any]") -> Any:
+    value = values[field.name].value
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _base_type(hint: Any) -> Any:
+    """Return `int` of `int | None`, `tuple` of `tuple[str, ...]`, and so on."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+    return typing.get_origin(hint) or hint
+
+
+def _flag_lines(field: "dataclasses.Field[Any]", hint: Any, width: int) -> list[str]:
+    default, kind = field.default, _base_type(hint)
+    if kind is bool:
+        flag = f"--[no]{field.name}"
+    elif field.metadata["choices"]:
+        flag = f"--{field.name}={'|'.join(field.metadata['choices'])}"
+    else:
+        names = {int: "N", float: "X", tuple: "A,B", str: "TEXT"}
+        flag = f"--{field.name}={names[kind]}"
+    text = field.metadata["help"]
+    if default is not None and default is not False and default != ():
+        shown = "on" if default is True else f"{default:.4g}" if kind is float else default
+        text += f" (default: {shown})"
+    column = 26
+    wrapped = textwrap.wrap(text, max(width - column, 30))
+    if len(flag) > column - 4:
+        return [f"  {flag}", *(" " * column + line for line in wrapped)]
+    first = f"  {flag:<{column - 2}}{wrapped[0]}"
+    return [first, *(" " * column + line for line in wrapped[1:])]

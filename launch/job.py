@@ -1,0 +1,170 @@
+"""A run as objects, made of settings that are known to be sound."""
+
+import dataclasses
+import json
+from typing import Any
+
+from stillhouse.data.augmentation import Augmentation
+from stillhouse.data.batches import TargetBatches
+from stillhouse.data.card import Card
+from stillhouse.data.dataset import Dataset
+from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.transforms import Transform, fit_transform
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.launch.config import DistillConfig
+from stillhouse.methods.coresets import kmeans_centres, noise_images, random_subset
+from stillhouse.methods.costs import RunCost
+from stillhouse.methods.kip import KipConfig
+from stillhouse.server.algorithms import Algorithm, Kip, LabelSolve, Support
+from stillhouse.server.run_folder import RunFolder
+from stillhouse.server.schedule import Schedule
+from stillhouse.workers.local import LocalComputer
+
+# Settings that say where and how a run ran; whoever gets its result need not know them.
+_OF_THIS_MACHINE = ("out", "threads", "checkpoint_every", "eval_every")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run that is known to be sound, before anything heavy is done.
+
+    Attributes:
+        config: its settings.
+        dataset: what it distils.
+        kernels: its kernels by name, such as `convnet:3`; the first one is evaluated.
+        support_size: images in the support set.
+        targets: images in a target batch, and in a chunk of Label Solve and evaluation.
+        schedule: when things happen.
+        cost: what it costs.
+        computer: who computes kernels.
+        folder: where it goes.
+    """
+
+    config: DistillConfig
+    dataset: Dataset
+    kernels: dict[str, KernelSpec]
+    support_size: int
+    targets: int
+    schedule: Schedule
+    cost: RunCost
+    computer: LocalComputer
+    folder: RunFolder
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings, as they were given or worked out."""
+        groups = dataclasses.asdict(self.config)
+        flat = {name: value for group in groups.values() for name, value in group.items()}
+        del flat["ipc"]
+        flat |= {"support_size": self.support_size, "target_batch": self.targets}
+        flat |= {"steps": self.schedule.steps, "backend": self._backend}
+        flat |= {"kernels": {k: _json_of(spec) for k, spec in self.kernels.items()}}
+        return flat
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bits of the result: a run is another one where any of it differs."""
+        data, method = self.config.data, self.config.method
+        chosen: dict[str, Any] = {
+            "dataset": self._data,
+            "transform": data.transform,
+            "architecture": ", ".join(self.kernels),
+            "kernel": self.config.kernel.kernel,
+            "W_std": self.config.kernel.W_std,
+            "b_std": self.config.kernel.b_std,
+            "global_pool": self.config.kernel.global_pool,
+            "support_size": self.support_size,
+            "init": self.config.support.init,
+            "method": method.method,
+            "target_batch": self.targets,
+            "regularisation": method.regularisation,
+            "seed": method.seed,
+            "backend": self._backend,
+        }
+        if method.method == "kip":
+            chosen |= {"augment": data.augment, "flip": data.augment and data.flip}
+            chosen |= {"steps": method.steps, "learning_rate": method.learning_rate}
+            chosen |= {"learn_labels": method.learn_labels}
+        return chosen
+
+    @property
+    def _data(self) -> str:
+        """The data themselves: where they lie, and what they are called there, does not matter."""
+        x, k = self.dataset.x_train, self.dataset.num_classes
+        size = " x ".join(map(str, self.dataset.image_shape))
+        digest = self.dataset.fingerprint()[:16]
+        return f"{len(x)} images of {size} in {k} classes (sha256 {digest})"
+
+    @property
+    def _backend(self) -> str:
+        return self.computer.kernel(next(iter(self.kernels.values()))).backend
+
+    def summary(self) -> str:
+        """Return the run in a line."""
+        method = self.config.method.method
+        networks = ", ".join(self.kernels)
+        return (
+            f"{method} on {self.dataset.name}: {self.support_size} images, "
+            f"{self.schedule.steps} steps of {self.targets:,} targets, "
+            f"{networks} {self.config.kernel.kernel} by {self._backend}"
+        )
+
+    def card(self) -> Card:
+        """Return the provenance of the set that the run will leave, without scores."""
+        method = self.config.method
+        kernel = _json_of(next(iter(self.kernels.values())))
+        settings = {k: v for k, v in self.settings.items() if k not in _OF_THIS_MACHINE}
+        return Card(method.method, kernel, settings, method.seed, self.dataset.info())
+
+    def fit_transform(self) -> Transform:
+        """Return the transform, fitted on the training images."""
+        return fit_transform(self.config.data.transform, self.dataset.x_train)
+
+    def batches(self, transform: Transform, *, augmented: bool) -> TargetBatches:
+        """Return the target batches, augmented if asked for here and in the settings."""
+        data = self.config.data
+        augmentation = Augmentation(flip=data.flip) if augmented and data.augment else None
+        seed = self.config.method.seed
+        return TargetBatches(self.dataset, transform, self.targets, seed, augmentation)
+
+    def algorithm(self, transform: Transform) -> Algorithm[Any]:
+        """Return the method."""
+        method, specs = self.config.method, tuple(self.kernels.values())
+
+        def start() -> Support:
+            return self.first_support(transform)
+
+        if method.method == "label_solve":
+            return LabelSolve(
+                specs[0],
+                method.regularisation,
+                self.dataset,
+                transform,
+                self.targets,
+                self.computer,
+                start,
+            )
+        config = KipConfig(
+            specs, method.learning_rate, method.learn_labels, method.regularisation, method.seed
+        )
+        batches = self.batches(transform, augmented=True)
+        return Kip(config, batches, self.computer, start)
+
+    def first_support(self, transform: Transform) -> Support:
+        """Return the images and labels from which the run starts, in the kernel's space."""
+        init, seed = self.config.support.init, self.config.method.seed
+        size, classes = self.support_size, self.dataset.num_classes
+        if init == "noise":
+            shape = self.dataset.image_shape
+            images, labels = noise_images(shape, size, num_classes=classes, seed=seed)
+        else:
+            choose = kmeans_centres if init == "kmeans" else random_subset
+            x, y = self.dataset.x_train, self.dataset.y_train
+            raw, labels = choose(x, y, size, num_classes=classes, seed=seed)
+            images = transform.apply(raw)
+        return images, centred_one_hot(labels, classes)
+
+
+def _json_of(spec: KernelSpec) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(spec.to_json())
+    return content

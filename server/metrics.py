@@ -1,0 +1,107 @@
+"""The metrics of a run: a line of JSON for each step, and the same as TensorBoard events."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+
+from stillhouse.server.run_folder import write_text
+
+# Where a value stands in TensorBoard.
+_TAGS = {
+    "loss": "loss",
+    "accuracy": "accuracy/train_batch",
+    "test_accuracy": "accuracy/test",
+    "test_mse": "mse/test",
+    "elements_per_second": "elements_per_second",
+}
+
+
+class MetricsLog:
+    """Writes the metrics of a run, one line and one set of events a step.
+
+    On resuming, lines of steps after the checkpoint are dropped, since those steps come again;
+    TensorBoard is told to forget them.
+
+    Args:
+        path: the file of the lines.
+        events: the folder of the events.
+        last_step: the step that the run goes on from, None for a new run.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+
+    def __init__(self, path: Path, events: Path, *, last_step: int | None = None) -> None:
+        kept = [] if last_step is None else read_metrics(path)
+        kept = [values for values in kept if last_step is not None and values["step"] <= last_step]
+        write_text(path, "".join(_line(values) for values in kept))
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        # The synchronous writer, since the other one's thread dies silently when a disk is full.
+        # It names a file by the second, and would write over one of the same; readers go by names.
+        count = len(list(events.iterdir()))
+        self._events = EventsWriter(str(events / "events"), f".{count:06d}")
+        start = SessionLog(status=SessionLog.START)
+        next_step = 0 if last_step is None else last_step + 1
+        self._events.write_event(Event(step=next_step, session_log=start))
+
+    def write(self, step: int, values: Mapping[str, float], *, wall_time: float) -> None:
+        """Write the values of a step.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        self._file.write(_line({"step": step, **values}))
+        self._file.flush()  # A killed process loses none; `sync` is for a machine that stops.
+        for name, tag in _TAGS.items():
+            if name in values:
+                summary = Summary(value=[Summary.Value(tag=tag, simple_value=values[name])])
+                self._events.write_event(Event(wall_time=wall_time, step=step, summary=summary))
+
+    def sync(self) -> None:
+        """Have all that was written on the disk."""
+        os.fsync(self._file.fileno())
+        self._events.flush()
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A full disk has been told of already, if there is an error on the way.
+        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
+            self._file.close()
+            self._events.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the values of each step, in order; a last line cut short is left out.
+
+    Raises:
+        OSError: if the file is there and cannot be read.
+    """
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            values = json.loads(line)
+            records.append({**values, "step": int(values["step"])})
+        except (ValueError, TypeError, KeyError):
+            continue
+    return records
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, allow_nan=False) + "\n"

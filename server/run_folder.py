@@ -1,0 +1,210 @@
+"""The folder of a run: all that it leaves, and the refusal to mix two runs.
+
+`config.json` says what the run is, `log.txt` what it said, `metrics.jsonl` and `tensorboard/` what
+it measured; from `checkpoints/` it goes on. At its end come `distilled.npz`, `result.json`, and
+`distilled.png` and `curves.png`, the pictures of both.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from stillhouse.data.atomic import atomic_write
+
+FORMAT_VERSION = 1
+# What is left of an atomic write whose process was killed.
+_LEFTOVER = re.compile(r"\..+\.tmp")
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Args:
+        path: where it is, or will be.
+
+    Attributes:
+        path, config, log, metrics, tensorboard, checkpoints, distilled, result, picture, curves:
+            the folder, and what is in it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.log = self.path / "log.txt"
+        self.metrics = self.path / "metrics.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.distilled = self.path / "distilled.npz"
+        self.result = self.path / "result.json"
+        self.picture = self.path / "distilled.png"
+        self.curves = self.path / "curves.png"
+
+    def check(self, identity: Mapping[str, Any], *, bytes_needed: int = 0) -> bool:
+        """Check that the run can go here, and write nothing.
+
+        Args:
+            identity: the settings that decide its result.
+            bytes_needed: what it will write, about.
+
+        Returns:
+            Whether this very run was begun here before.
+
+        Raises:
+            ValueError: if the folder holds another run, or other files, or the disk is too full.
+            OSError: if it is no folder, or cannot be written.
+        """
+        self.check_writable(bytes_needed)
+        if not self._entries():
+            return False
+        found = self._identity()
+        changes = [
+            f"{name} is {_shown(found.get(name))} there and {_shown(identity.get(name))} here"
+            for name in sorted({*found, *identity})
+            if found.get(name) != identity.get(name)
+        ]
+        if changes:
+            raise ValueError(
+                f"`--out`: {self.path} holds another run: {'; '.join(changes)}; "
+                "give another folder, or the same settings to go on with that run"
+            )
+        return True
+
+    def check_writable(self, bytes_needed: int = 0) -> None:
+        """Check that the folder is a run's or empty or absent, and can be written.
+
+        Raises:
+            ValueError: if it holds other files, or the disk has not so many bytes left.
+            OSError: if it is no folder, or cannot be written.
+        """
+        there = self.path
+        while not there.exists():
+            there = there.parent
+        if not there.is_dir():
+            raise NotADirectoryError(20, "is a file, not a folder", str(there))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(13, "no permission to write in this folder", str(there))
+        if self._entries() and not self.config.exists():
+            raise ValueError(
+                f"`--out`: {self.path} is not empty and holds no run; give another folder"
+            )
+        free = shutil.disk_usage(there).free
+        if free < bytes_needed:
+            raise ValueError(
+                f"`--out`: the run writes about {bytes_needed / 1e6:.0f} MB and {free / 1e6:.0f} "
+                f"MB are free at {there}; free some space or give a folder on another disk"
+            )
+
+    @contextlib.contextmanager
+    def opened(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[None]:
+        """Make the folder if need be, and keep every other process from running in it.
+
+        Args:
+            identity: the settings that decide the result, as for `check`.
+            settings: all of them, for a reader of `config.json`.
+
+        Raises:
+            ValueError: if another process is at it, or it holds another run.
+            OSError: if it cannot be made or written; nothing of it stays.
+        """
+        self._make(identity, settings)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(descriptor)
+            self.check(identity)  # Again: another process may have made it meanwhile.
+            for folder in (self.path, self.checkpoints):
+                for path in folder.iterdir():
+                    if _LEFTOVER.fullmatch(path.name):
+                        path.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(descriptor)  # Gives the lock back, as the end of the process does.
+
+    def read_result(self) -> dict[str, Any] | None:
+        """Return the result of a finished run, None of one that is not finished."""
+        if not self.result.exists() or not self.distilled.exists():
+            return None
+        result: dict[str, Any] = _read_json(self.result)
+        return result
+
+    def _make(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        made = [*reversed(missing), self.checkpoints, self.tensorboard]
+        made = [folder for folder in made if not folder.exists()]
+        content = {"format_version": FORMAT_VERSION, "identity": identity, "settings": settings}
+        try:
+            for folder in made:
+                folder.mkdir(exist_ok=True)
+            if not self.config.exists():
+                write_json(self.config, content)
+        except OSError:
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"`--out`: another process is running in {self.path}; wait for it, or give "
+                "another folder"
+            ) from error
+        except OSError:
+            pass  # A file system without locks.
+
+    def _entries(self) -> list[str]:
+        if not self.path.exists():
+            return []
+        return [name for name in os.listdir(self.path) if not _LEFTOVER.fullmatch(name)]
+
+    def _identity(self) -> dict[str, Any]:
+        content = _read_json(self.config)
+        identity = content.get("identity")
+        if not isinstance(identity, dict):
+            raise ValueError(f"{self.config} is not the configuration of a run")
+        if content.get("format_version", 0) > FORMAT_VERSION:
+            raise ValueError(f"{self.config} was written by a newer Stillhouse; use that one")
+        return identity
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object for machines and people, atomically.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, atomically.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    atomic_write(path, write)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); give another folder") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (not a JSON object); give another folder")
+    return content
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)

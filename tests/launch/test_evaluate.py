@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pytest
+
+from stillhouse.data.distilled import load_distilled
+
+
+def read(result):
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+def test_a_set_of_ours_needs_nothing_but_its_file(stillhouse, finished):
+    found = read(stillhouse("evaluate", finished / "distilled.npz", "--json"))
+    result = json.loads((finished / "result.json").read_text())
+    # The chunks are others than in the run.
+    assert found["test_accuracy"] == result["test_accuracy"]
+    assert found["test_mse"] == pytest.approx(result["test_mse"], rel=1e-5)
+    assert (found["images"], found["test_images"], found["same_dataset"]) == (3, 48, True)
+    text = stillhouse("evaluate", finished / "distilled.npz")
+    assert f"test accuracy {result['test_accuracy']:.4f}" in text.out
+    assert text.err == ""
+
+
+def test_what_it_scores_can_be_told_otherwise(stillhouse, finished):
+    own = read(stillhouse("evaluate", finished, "--json"))
+    for flags in (["--kernel=nngp"], ["--architecture=fc", "--depth=3"], ["--regularisation=0.5"]):
+        other = read(stillhouse("evaluate", finished, "--json", *flags))
+        assert other["test_mse"] != own["test_mse"]
+    assert other["regularisation"] == 0.5
+    same = read(stillhouse("evaluate", finished, "--json", "--architecture=fc", "--depth=1"))
+    assert same["kernel"] == own["kernel"] and same["test_mse"] == own["test_mse"]
+
+
+def test_other_data_are_told_of(stillhouse, finished, spots, tmp_path):
+    with np.load(spots) as archive:
+        images = archive["images"][::-1].copy()
+        np.savez(tmp_path / "other.npz", images=images, labels=archive["labels"][::-1])
+    result = stillhouse("evaluate", finished, "--dataset=other.npz")
+    assert result.code == 0 and "other data" in result.err
+
+
+def test_a_published_set_is_scored_as_its_own_authors_would(stillhouse, finished, spots, tmp_path):
+    distilled = load_distilled(finished / "distilled.npz")
+    np.savez(tmp_path / "kip.npz", images=distilled.images, labels=distilled.labels)
+    flags = (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--transform=standardise")
+    found = read(stillhouse("evaluate", "kip.npz", *flags, "--json"))
+    own = read(stillhouse("evaluate", finished, "--json"))
+    assert found["test_mse"] == pytest.approx(own["test_mse"], rel=1e-6)
+    assert found["same_dataset"] is None
+
+
+@pytest.mark.parametrize(
+    ("left_out", "says"),
+    [("dataset", "give --dataset"), ("architecture", "give --arch"), ("transform", "give --trans")],
+)
+def test_what_a_published_set_does_not_say_is_asked_for(
+    refused, finished, spots, tmp_path, left_out, says
+):
+    distilled = load_distilled(finished / "distilled.npz")
+    np.savez(tmp_path / "kip.npz", images=distilled.images, labels=distilled.labels)
+    flags = {"dataset": spots, "architecture": "fc", "transform": "none"}
+    del flags[left_out]
+    assert says in refused("evaluate", "kip.npz", *(f"--{k}={v}" for k, v in flags.items()))
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--dataset=digits"], "digits are 8 x 8 x 1, those of"),
+        (["--dataset=nonsense"], "unknown dataset"),
+        (["--architecture=convnet", "--depth=4"], "too small"),
+        (["--depth=2"], "`--depth` needs `--architecture`"),
+        (["--kernel=rbf"], "ntk|nngp"),
+        (["--regularisation=-1"], "--regularisation"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(refused, finished, flags, says):
+    assert says in refused("evaluate", finished, *flags)
+
+
+def test_another_number_of_classes_is_one_line(refused, finished, tmp_path):
+    images = np.zeros((100, 6, 6), np.uint8)
+    np.savez(tmp_path / "five.npz", images=images, labels=np.arange(100) % 5)
+    assert "has 5 classes, the labels of" in refused("evaluate", finished, "--dataset=five.npz")
+
+
+def test_a_damaged_set_is_one_line(refused, finished, tmp_path):
+    content = (finished / "distilled.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(content[: len(content) // 2])
+    assert "cut.npz" in refused("evaluate", "cut.npz")
+
+
+def test_images_that_are_all_alike_give_no_predictions_and_one_line(stillhouse, spots, tmp_path):
+    np.savez(tmp_path / "alike.npz", images=np.ones((3, 6, 6, 1)), labels=np.eye(3))
+    flags = (f"--dataset={spots}", "--architecture=fc", "--transform=none", "--regularisation=0")
+    result = stillhouse("evaluate", "alike.npz", *flags)
+    assert result.code == 1 and "not positive definite" in result.err
+    assert result.err.count("\n") == 1

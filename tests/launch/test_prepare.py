@@ -1,0 +1,159 @@
+"""What can be wrong with settings is found before any work, in one line."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+
+from stillhouse.launch import prepare as module
+from stillhouse.launch.config import (
+    DataConfig,
+    DistillConfig,
+    KernelConfig,
+    MethodConfig,
+    RunConfig,
+    SupportConfig,
+)
+from stillhouse.launch.prepare import build_kernels, prepare
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+IMAGES, LABELS = np.zeros((40, 6, 6), np.uint8), np.arange(40) % 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--dataset=digit"], "did you mean digits?"),
+        (["--dataset=nowhere/data.npz"], "nowhere/data.npz"),
+        (["--support_size=7"], "`--support_size`: the support size 7 .* 3 classes; try 6 or 9"),
+        (["--ipc=500"], "`--ipc`: .* but class 0 has only"),
+        (["--target_batch=100000"], "`--target_batch`: .* ask for 192 at most"),
+        (["--architecture=convnet", "--depth=4"], "images of 6 x 6 pixels are too small"),
+        (["--architecture=fc", "--global_pool"], "global_pool"),
+        (["--architecture=myrtle", "--depth=4"], r"\[5, 7, 10\]"),
+        (["--ipc=1", "--support_size=3"], "take each other's place"),
+        (["--method=label_solve", "--steps=4"], "--steps"),
+        (["--out=/dev/null"], "/dev/null: is a file"),
+    ],
+)
+def test_a_wrong_setting(refused, spots, flags, says):
+    network = [] if any("--architecture" in flag for flag in flags) else ["--architecture=fc"]
+    assert re.search(says, refused("distill", f"--dataset={spots}", *network, *flags))
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "says"),
+    [
+        ("sizes", {"images": IMAGES, "labels": LABELS[:39]}, "40 images"),
+        ("fractions", {"images": IMAGES, "labels": LABELS + 0.5}, "label"),
+        ("nan", {"images": IMAGES + np.nan, "labels": LABELS}, "NaN|finite"),
+        ("negative", {"images": IMAGES, "labels": LABELS - 1}, "-1"),
+        ("keys", {"pictures": IMAGES}, "images"),
+    ],
+)
+def test_a_wrong_dataset(refused, tmp_path, name, arrays, says):
+    path = npz(tmp_path / f"{name}.npz", **arrays)
+    error = refused("distill", f"--dataset={path}", "--architecture=fc")
+    assert re.search(says, error)
+
+
+def test_a_damaged_dataset(refused, spots, tmp_path):
+    path = tmp_path / "cut.npz"
+    path.write_bytes(spots.read_bytes()[:500])
+    assert "cut.npz" in refused("distill", f"--dataset={path}")
+
+
+def test_too_little_memory_says_what_to_change(refused, spots, monkeypatch):
+    monkeypatch.setattr(module, "available_memory", lambda: 10**8)
+    error = refused("distill", f"--dataset={spots}", "--architecture=fc")
+    assert "needs about" in error and "0.10 GB are available" in error
+
+
+def test_a_folder_that_cannot_be_written(refused, spots, monkeypatch):
+    real = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: mode != 3 and real(path, mode))
+    assert "no permission to write" in refused("distill", f"--dataset={spots}", "--out=x")
+
+
+def test_a_folder_of_other_things(refused, spots, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").touch()
+    assert "holds no run" in refused("distill", f"--dataset={spots}", "--out=thesis")
+
+
+def test_a_full_disk(refused, spots, monkeypatch):
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
+    assert "MB are free" in refused("distill", f"--dataset={spots}", "--architecture=fc")
+
+
+def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = prepare(DistillConfig(data=DataConfig(dataset=str(spots)), kernel=KernelConfig("fc")))
+    assert (job.support_size, job.targets) == (3, 192)  # 64 of each class, 20 % held out
+    assert str(job.folder.path) == "runs/spots-kip-fc1-3"
+    assert list(job.kernels) == ["fc:1"]
+    assert job.schedule.steps == 300
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_steps_of_label_solve_are_its_chunks(spots, tmp_path):
+    config = DistillConfig(
+        data=DataConfig(dataset=str(spots)),
+        kernel=KernelConfig("fc"),
+        method=MethodConfig(method="label_solve", target_batch=50),
+        run=RunConfig(out=str(tmp_path / "run")),
+    )
+    assert prepare(config).schedule.steps == 4  # of 192 images
+
+
+def test_an_ensemble_is_several_kernels():
+    kernels = build_kernels(KernelConfig(ensemble=("fc:2", "conv:2", "myrtle"), global_pool=True))
+    assert list(kernels) == ["fc:2", "conv:2", "myrtle:5"]
+    readouts = [type(spec.architecture.readout).__name__ for spec in kernels.values()]
+    assert readouts == ["Flatten", "GlobalAvgPool", "GlobalAvgPool"]
+
+
+def identity(spots, tmp_path, **groups):
+    run = RunConfig(**{"out": str(tmp_path / "run"), **groups.pop("run", {})})
+    kernel = KernelConfig("fc")
+    data = groups.pop("data", DataConfig(dataset=str(spots)))
+    return prepare(DistillConfig(run=run, kernel=kernel, data=data, **groups)).identity
+
+
+def test_a_run_is_the_same_whatever_does_not_change_its_bits(spots, tmp_path):
+    same = identity(spots, tmp_path)
+    (tmp_path / "moved.npz").write_bytes(spots.read_bytes())
+    for groups in (
+        {"run": {"checkpoint_every": 7, "eval_every": 3}},
+        {"support": SupportConfig(support_size=3)},
+        {"method": MethodConfig(target_batch=192)},
+        {"data": DataConfig(dataset=str(tmp_path / "moved.npz"))},
+        {"data": DataConfig(dataset=str(spots), flip=False)},
+    ):
+        assert identity(spots, tmp_path, **groups) == same
+
+
+def test_a_run_is_another_where_its_bits_change(spots, tmp_path):
+    same = identity(spots, tmp_path)
+    with np.load(spots) as archive:
+        images = archive["images"].copy()
+        images[0, 0, 0] ^= 1
+        npz(tmp_path / "other.npz", images=images, labels=archive["labels"])
+    for groups, changed in (
+        ({"method": MethodConfig(seed=1)}, "seed"),
+        ({"method": MethodConfig(steps=4)}, "steps"),
+        ({"support": SupportConfig(init="noise")}, "init"),
+        ({"data": DataConfig(dataset=str(spots), transform="zca")}, "transform"),
+        ({"data": DataConfig(dataset=str(tmp_path / "other.npz"))}, "dataset"),
+    ):
+        other = identity(spots, tmp_path, **groups)
+        assert {name for name in same if same[name] != other[name]} == {changed}

@@ -1,0 +1,119 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stillhouse.server.run_folder import RunFolder, write_json
+
+IDENTITY = {"seed": 0, "method": "kip", "depth": None}
+
+
+def make(path):
+    folder = RunFolder(path)
+    with folder.opened(IDENTITY, {"out": "x"}):
+        pass
+    return folder
+
+
+def test_a_new_folder_is_made_with_what_the_run_is(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "first")
+    assert folder.check(IDENTITY) is False
+    assert not (tmp_path / "runs").exists()
+    with folder.opened(IDENTITY, {"out": "x"}):
+        assert folder.checkpoints.is_dir()
+        assert folder.tensorboard.is_dir()
+    content = json.loads(folder.config.read_text())
+    assert (content["identity"], content["settings"]) == (IDENTITY, {"out": "x"})
+    assert folder.check(IDENTITY) is True
+
+
+def test_another_run_is_refused_by_what_differs(tmp_path):
+    folder = make(tmp_path / "run")
+    with pytest.raises(ValueError, match="holds another run") as error:
+        folder.check({"seed": 1, "method": "kip", "depth": 3})
+    assert "seed is 0 there and 1 here" in str(error.value)
+    assert "depth is not set there and 3 here" in str(error.value)
+    assert "method" not in str(error.value)
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ValueError, match="holds no run"):
+        RunFolder(tmp_path).check(IDENTITY)
+
+
+def test_an_empty_folder_will_do_and_so_will_one_killed_while_it_was_made(tmp_path):
+    (tmp_path / ".config.json.123.abcd.tmp").write_text("{")
+    assert RunFolder(tmp_path).check(IDENTITY) is False
+    make(tmp_path)
+    assert not (tmp_path / ".config.json.123.abcd.tmp").exists()
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        with pytest.raises(NotADirectoryError) as error:
+            RunFolder(tmp_path / name).check(IDENTITY)
+        assert error.value.filename == str(tmp_path / "file")
+
+
+def test_no_permission_is_found_before_anything_is_written(tmp_path, monkeypatch):
+    # Not by `chmod`: the tests may run as root, who may write everywhere.
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK | os.X_OK)
+    with pytest.raises(PermissionError, match="no permission"):
+        RunFolder(tmp_path / "run").check(IDENTITY)
+
+
+def test_a_full_disk_is_found_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="MB are free"):
+        RunFolder(tmp_path / "run").check(IDENTITY, bytes_needed=2**60)
+
+
+def test_what_cannot_be_written_whole_is_not_left_in_part(tmp_path, monkeypatch):
+    def no_space(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        make(tmp_path / "runs" / "first")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "\xff"])
+def test_a_damaged_configuration_is_refused(tmp_path, text):
+    folder = make(tmp_path / "run")
+    folder.config.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"config\.json"):
+        folder.check(IDENTITY)
+
+
+def test_only_one_process_at_a_time(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    code = (
+        "import sys; from stillhouse.server.run_folder import RunFolder\n"
+        f"with RunFolder({str(folder.path)!r}).opened({IDENTITY!r}, {{}}):\n"
+        "    print('in', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(ValueError, match="another process"), folder.opened(IDENTITY, {}):
+            pass
+    finally:
+        other.kill()  # A lock dies with its process.
+        other.communicate(timeout=20)
+    with folder.opened(IDENTITY, {}):
+        pass
+
+
+def test_a_run_is_finished_when_both_set_and_result_are_there(tmp_path):
+    folder = make(tmp_path / "run")
+    assert folder.read_result() is None
+    write_json(folder.result, {"test_accuracy": 0.5})
+    assert folder.read_result() is None
+    folder.distilled.touch()
+    assert folder.read_result() == {"test_accuracy": 0.5}
