@@ -1,12 +1,16 @@
 """What a kernel can do, and how to get one."""
 
+import functools
+import logging
 from typing import Protocol
 
 import numpy as np
 
 from stillhouse.kernels.spec import KernelSpec
 
-BACKENDS = ("auto", "xla", "neural_tangents")
+BACKENDS = ("auto", "fused", "xla", "neural_tangents")
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Kernel(Protocol):
@@ -74,8 +78,9 @@ def kernel(spec: KernelSpec, *, backend: str = "auto", threads: int | None = Non
 
     Args:
         spec: the architecture and the kind of kernel.
-        backend: "xla" (every device, every odd filter), "neural_tangents" (the reference; slow,
-            and large in memory), or "auto" for the fastest that can compute `spec` here.
+        backend: "fused" (the CPU, float32, the fastest there), "xla" (every device),
+            "neural_tangents" (the reference; slow, and large in memory), or "auto" for the
+            fastest that can compute `spec` here.
         threads: how many threads to use, by default one for each core.
 
     Raises:
@@ -85,10 +90,36 @@ def kernel(spec: KernelSpec, *, backend: str = "auto", threads: int | None = Non
         raise ValueError(f"`threads` must be at least 1, got {threads}")
     if backend not in BACKENDS:
         raise ValueError(f"`backend` must be one of {list(BACKENDS)}, got {backend!r}")
-    if backend == "neural_tangents":
-        from stillhouse.kernels.neural_tangents import NeuralTangentsKernel
+    if backend == "auto":
+        backend = _fastest(spec)
+    # Each is imported when it is asked for: one needs Numba, one JAX, one neural_tangents.
+    if backend == "fused":
+        from stillhouse.kernels.fused import FusedKernel
 
-        return NeuralTangentsKernel.from_spec(spec)
-    from stillhouse.kernels.xla import XlaKernel
+        return FusedKernel(spec, threads=threads)
+    if backend == "xla":
+        from stillhouse.kernels.xla import XlaKernel
 
-    return XlaKernel(spec, threads=threads)
+        return XlaKernel(spec, threads=threads)
+    from stillhouse.kernels.neural_tangents import NeuralTangentsKernel
+
+    return NeuralTangentsKernel.from_spec(spec)
+
+
+def _fastest(spec: KernelSpec) -> str:
+    import jax
+
+    from stillhouse.kernels.fused import unsupported_reason
+
+    if jax.default_backend() != "cpu":
+        return "xla"
+    reason = unsupported_reason(spec.architecture)
+    if reason is None:
+        return "fused"
+    _say_once(f"the fused backend cannot compute {reason}; taking the slower xla")
+    return "xla"
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    _LOGGER.warning(message)

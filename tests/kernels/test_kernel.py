@@ -1,15 +1,30 @@
 """One function gives a kernel, and says early what it cannot give."""
 
+import jax
 import pytest
 
-from stillhouse.kernels import KernelSpec, fc, kernel
+from stillhouse.kernels import BACKENDS, Architecture, Conv, KernelSpec, convnet, fc, kernel
 
 
-def test_auto_gives_a_kernel_that_names_its_backend():
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_a_backend_asked_for_by_name_is_the_one_that_comes(backend):
+    if backend == "neural_tangents":
+        pytest.importorskip("neural_tangents", reason="not installed on this stack")
     spec = KernelSpec(fc(1))
-    found = kernel(spec)
+    found = kernel(spec, backend=backend)
     assert found.spec == spec
-    assert found.backend in ("xla", "fused")
+    assert found.backend == backend
+
+
+def test_auto_takes_the_fused_loops_on_a_cpu():
+    assert jax.default_backend() == "cpu"
+    assert kernel(KernelSpec(convnet())).backend == "fused"
+
+
+def test_a_network_that_no_compiled_backend_has_is_refused_with_the_one_that_does():
+    spec = KernelSpec(Architecture((Conv((2, 2)), *convnet(1).layers[1:])))
+    with pytest.raises(ValueError, match=r"Conv.*\(2, 2\).*neural_tangents"):
+        kernel(spec)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Machine code survives the process, unless it is damaged or there is no place for it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, sys
+from stillhouse.kernels.fused import compile_cache
+
+if __name__ == "__main__":
+    @compile_cache.CachedLoop
+    def add(a, b):
+        return a + b
+
+    result = add(2, 3)
+    stats = add._dispatcher.stats
+    print(json.dumps([result, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs the program and gives result, hits, misses and what it said."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+
+    def start(**environment):
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+            check=True,
+        )
+        return (*json.loads(done.stdout), done.stderr)
+
+    return start
+
+
+def machine_code(folder):
+    return [path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc")]
+
+
+def test_the_second_process_finds_what_the_first_compiled(run, tmp_path):
+    cache = tmp_path / "cache"
+    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 0, 1, "")
+    assert len(machine_code(cache)) == 2
+    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 1, 0, "")
+
+
+def test_the_folder_is_the_user_s_cache(run, tmp_path):
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "STILLHOUSE_CACHE": ""}
+    assert run(**environment)[0] == 5
+    assert machine_code(tmp_path / "xdg" / "stillhouse")
+    environment = {"XDG_CACHE_HOME": "", "STILLHOUSE_CACHE": "", "HOME": str(tmp_path / "home")}
+    assert run(**environment)[0] == 5
+    assert machine_code(tmp_path / "home" / ".cache" / "stillhouse")
+
+
+@pytest.mark.parametrize("victim", [".nbi", ".nbc", ".json"])
+@pytest.mark.parametrize("damage", [b"", b"\x00garbage"])
+def test_damaged_files_are_compiled_again(run, tmp_path, victim, damage):
+    cache = tmp_path / "cache"
+    run(STILLHOUSE_CACHE=str(cache))
+    (path,) = (path for path in cache.rglob("*") if path.suffix == victim)
+    path.write_bytes(damage)
+    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 0, 1, "")
+    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 1, 0, "")
+
+
+def test_one_flipped_bit_is_noticed(run, tmp_path):
+    cache = tmp_path / "cache"
+    run(STILLHOUSE_CACHE=str(cache))
+    (path,) = cache.rglob("*.nbc")
+    code = bytearray(path.read_bytes())
+    code[len(code) // 2] ^= 1
+    path.write_bytes(code)
+    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 0, 1, "")
+
+
+def test_without_a_place_it_works_and_says_so_in_one_line(run, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    result, hits, misses, said = run(STILLHOUSE_CACHE=str(tmp_path / "file" / "cache"))
+    assert (result, hits) == (5, 0)
+    assert said.count("\n") == 1
+    assert "STILLHOUSE_CACHE" in said
