@@ -36,12 +36,12 @@ lint:
 test: lint
 	@$(VENV) && "$$venv/bin/python" -m pytest $(ARGS)
 
+# Given again, it says what the finished run came to; an interrupted one goes on.
 demo:
 	@$(VENV) && "$$venv/bin/python" -m stillhouse.launch.main distill \
-	  --dataset=digits --method=kip --architecture=convnet --depth=3 --ipc=1 --steps=300 \
+	  --dataset=digits --method=kip --architecture=convnet --depth=3 --ipc=1 --steps=100 \
 	  --target_batch=1000 --learning_rate=0.04 --learn_labels --transform=standardise --seed=0 \
 	  --out=runs/digits
-	@echo "The ten images: runs/digits/distilled.png; their file: runs/digits/distilled.npz"
 
 bazel-test:
 	@scripts/bazel_test.sh $(ARGS)

@@ -6,9 +6,9 @@ import numpy as np
 
 from stillhouse.kernels.fused.network import Network
 from stillhouse.kernels.fused.plan import unsupported_reason
-from stillhouse.kernels.fused.threads import Workers, default_threads
 from stillhouse.kernels.inputs import checked_cotangent, checked_images, checked_pair, checked_wrt
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.kernels.threads import Workers, default_threads
 
 
 class FusedKernel:

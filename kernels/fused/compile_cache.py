@@ -16,6 +16,7 @@ import os
 import platform
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class CachedLoop:
         """Run the loop."""
         if not self._is_prepared:
             self._prepare()
+        start = time.monotonic()
         try:
             return self._dispatcher(*arguments)
         except OSError as error:  # only saving can have failed: the function has been compiled
@@ -57,9 +59,13 @@ class CachedLoop:
             return self._dispatcher(*arguments)
         finally:
             if len(self._dispatcher.overloads) != self._known:
-                self._known = len(self._dispatcher.overloads)
-                if sum(self._dispatcher.stats.cache_misses.values()):
-                    _list_files()
+                self._note_new_code(time.monotonic() - start)
+
+    def _note_new_code(self, seconds: float) -> None:
+        self._known = len(self._dispatcher.overloads)
+        if sum(self._dispatcher.stats.cache_misses.values()):
+            _LOG.info("compiled %s in %.1f s", self._dispatcher.py_func.__name__, seconds)
+            _list_files()
 
     def _prepare(self) -> None:
         with _LOCK:

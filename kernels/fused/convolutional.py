@@ -18,7 +18,7 @@ from stillhouse.kernels.fused.plan import make_plan
 from stillhouse.kernels.fused.records import Plan
 from stillhouse.kernels.fused.sides import Gradient, Prepared
 from stillhouse.kernels.fused.tables import Side, SideGradient, Sums, Tables
-from stillhouse.kernels.fused.threads import Workers
+from stillhouse.kernels.threads import Workers
 
 _PANEL_BYTES = 1 << 22
 _MAX_PANEL = 256

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stillhouse.kernels.fused.sides import Gradient, Prepared
-from stillhouse.kernels.fused.threads import Workers
+from stillhouse.kernels.threads import Workers
 
 _PANEL_NUMBERS = 1 << 20
 _MAX_PANEL = 512

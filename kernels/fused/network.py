@@ -10,8 +10,8 @@ from stillhouse.kernels.fused.dense import DenseTail
 from stillhouse.kernels.fused.flat import FlatBody
 from stillhouse.kernels.fused.plan import input_pool
 from stillhouse.kernels.fused.sides import Body, Gradient, Prepared
-from stillhouse.kernels.fused.threads import Workers
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.kernels.threads import Workers
 
 
 class Network:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stillhouse.kernels.fused.threads import Workers
+from stillhouse.kernels.threads import Workers
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """The `xla` backend: blocks, Gram matrices and their vjps from compiled sub-blocks of pairs."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -13,6 +11,7 @@ from stillhouse.kernels.band import pair_levels
 from stillhouse.kernels.inputs import checked_cotangent, checked_images, checked_pair, checked_wrt
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.subblocks import sub_blocks
+from stillhouse.kernels.threads import Workers, default_threads
 from stillhouse.kernels.xla.prepared import Prepared
 from stillhouse.kernels.xla.recursion import is_flat, pairs, variances
 
@@ -53,7 +52,7 @@ class XlaKernel:
                     "backend cannot compute; use an odd one, or backend='neural_tangents'"
                 )
         self.spec = spec
-        self._threads = threads or os.cpu_count() or 1
+        self._threads = threads or default_threads()
         self._variances = _compiled(lambda images: variances(spec, images))
         self._all_pairs = _compiled(lambda a, b: _all_pairs(spec, a, b))
         self._listed_pairs = _compiled(lambda a, b, same: _listed_pairs(spec, a, b, same))
@@ -204,11 +203,8 @@ class XlaKernel:
 
     def _in_order(self, compute: Callable[[A], B], parts: Sequence[A]) -> Iterator[B]:
         """Compute all parts on the threads; hand the results out in the order of the parts."""
-        if self._threads == 1 or len(parts) == 1:
-            yield from map(compute, parts)
-            return
-        with ThreadPoolExecutor(self._threads) as pool:
-            yield from pool.map(compute, parts)
+        with Workers(self._threads) as workers:
+            yield from workers.in_order(compute, parts)
 
 
 class _Compiled(NamedTuple):

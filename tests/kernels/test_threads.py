@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stillhouse.kernels.fused.threads import Workers, default_threads
+from stillhouse.kernels.threads import Workers, default_threads
 
 
 @pytest.mark.parametrize("threads", [1, 3])
