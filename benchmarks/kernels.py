@@ -1,0 +1,256 @@
+"""Time the kernel backends side by side, and hold their float32 against float64.
+
+    python benchmarks/kernels.py                      # all sizes, all backends installed here
+    python benchmarks/kernels.py --sizes 16x16x3 --backends xla neural_tangents
+    python benchmarks/kernels.py --write docs         # also write the table and the plot
+
+Each backend runs in a process of its own, one after the other, for an honest peak of memory;
+repeats alternate between backends, and the fastest counts. "forward + vjp" is `Kernel.vjp` of one
+input, which recomputes the forward pass. Blocks have the size that suits the backend:
+neural_tangents takes few pairs at once. Errors are the largest difference over the largest entry,
+against the same kernel in float64 (neural_tangents where it is installed, xla elsewhere).
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from stillhouse.kernels import BACKENDS, KernelSpec, convnet, kernel
+
+SIZES = ("8x8x1", "16x16x3", "28x28x1", "32x32x3")
+# Pairs in a block, at each width of the image: a second or so of work.
+PAIRS = {
+    "neural_tangents": {8: (32, 32), 16: (8, 8), 28: (4, 4), 32: (4, 4)},
+    "xla": {8: (32, 256), 16: (16, 128), 28: (8, 64), 32: (8, 64)},
+    "fused": {8: (64, 1024), 16: (64, 512), 28: (64, 128), 32: (64, 128)},
+}
+CHECKED = (4, 6)  # images on either side of the block whose error is measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What one process found: milliseconds per element, errors, and its peak memory."""
+
+    backend: str
+    size: str
+    forward: float
+    vjp: float
+    forward_error: float
+    vjp_error: float
+    peak_gb: float
+    first_call: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--sizes", nargs="+", default=SIZES)
+    parser.add_argument("--backends", nargs="+", default=installed_backends())
+    parser.add_argument("--repeats", type=int, default=3, help="processes for each measurement")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--write", type=Path, help="folder for kernels.md and kernels.png")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(child(*options.child, options.threads)))
+        return
+    rows = [row for size in options.sizes for row in compare(size, options)]
+    lines = table(rows)
+    print("\n".join(lines))
+    if options.write:
+        (options.write / "kernels.md").write_text(report(lines, options))
+        plot(rows, options.write / "kernels.png")
+
+
+def installed_backends() -> list[str]:
+    """Return the backends that can be made here."""
+    found = []
+    for backend in BACKENDS[1:]:
+        try:
+            kernel(KernelSpec(convnet(1)), backend=backend)
+        except ValueError as error:
+            print(f"without {backend}: {error}", file=sys.stderr)
+        else:
+            found.append(backend)
+    return found
+
+
+def compare(size: str, options: argparse.Namespace) -> list[Measured]:
+    """Measure every backend at one size; the fastest of the repeats, which alternate."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "exact.npz")
+        best = "neural_tangents" if "neural_tangents" in options.backends else "xla"
+        run_child(f"exact:{best}", size, path, options.threads)
+        runs = [
+            Measured(**run_child(backend, size, path, options.threads))
+            for _ in range(options.repeats)
+            for backend in options.backends
+        ]
+    return [fastest([r for r in runs if r.backend == backend]) for backend in options.backends]
+
+
+def fastest(runs: list[Measured]) -> Measured:
+    return dataclasses.replace(
+        runs[0],
+        forward=min(r.forward for r in runs),
+        vjp=min(r.vjp for r in runs),
+        first_call=min(r.first_call for r in runs),
+        peak_gb=max(r.peak_gb for r in runs),
+    )
+
+
+def run_child(backend: str, size: str, path: str, threads: int) -> dict:
+    command = [sys.executable, __file__, "--threads", str(threads), "--child", backend, size, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{backend} at {size} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(backend: str, size: str, path: str, threads: int) -> dict:
+    """Measure one backend, or write the float64 reference, in this process."""
+    shape = tuple(map(int, size.split("x")))
+    rng = np.random.default_rng(0)
+    x1, x2 = (rng.normal(size=(n, *shape)).astype(np.float32) for n in CHECKED)
+    cotangent = rng.normal(size=CHECKED).astype(np.float32)
+    spec = KernelSpec(convnet())
+    if backend.startswith("exact:"):
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        exact = kernel(spec, backend=backend.removeprefix("exact:"))
+        x1, x2 = x1.astype(np.float64), x2.astype(np.float64)
+        (gradient,) = exact.vjp(x1, x2, cotangent, wrt=(0,))
+        np.savez(path, block=exact.block(x1, x2), gradient=gradient)
+        return {}
+    found = kernel(spec, backend=backend, threads=threads)
+    with np.load(path) as exact:
+        errors = (
+            relative_error(found.block(x1, x2), exact["block"]),
+            relative_error(found.vjp(x1, x2, cotangent, wrt=(0,))[0], exact["gradient"]),
+        )
+    n1, n2 = PAIRS[backend][shape[1]]
+    x1, x2 = (rng.normal(size=(n, *shape)).astype(np.float32) for n in (n1, n2))
+    cotangent = rng.normal(size=(n1, n2)).astype(np.float32)
+    forward, first = seconds(lambda: found.block(x1, x2))
+    vjp, first_vjp = seconds(lambda: found.vjp(x1, x2, cotangent, wrt=(0,)))
+    return dataclasses.asdict(
+        Measured(
+            backend=backend,
+            size=size,
+            forward=1e3 * forward / (n1 * n2),
+            vjp=1e3 * vjp / (n1 * n2),
+            forward_error=errors[0],
+            vjp_error=errors[1],
+            peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            first_call=first + first_vjp,
+        )
+    )
+
+
+def seconds(function: object) -> tuple[float, float]:
+    """Return the fastest of a few calls, and how long the first took."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        function()  # type: ignore[operator]
+        times.append(time.perf_counter() - start)
+    return min(times[1:]), times[0]
+
+
+def relative_error(found: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.abs(found - exact).max() / np.abs(exact).max())
+
+
+def table(rows: list[Measured]) -> list[str]:
+    lines = [
+        "| image | backend | forward, ms/element | x | forward + vjp, ms/element | x "
+        "| error K | error vjp | peak memory, GB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    slow = {r.size: r for r in rows if r.backend == "neural_tangents"}
+    for r in rows:
+        times = [
+            (mine, f"{theirs / mine:,.0f}" if theirs else "-")
+            for mine, theirs in (
+                (r.forward, slow[r.size].forward if r.size in slow else 0.0),
+                (r.vjp, slow[r.size].vjp if r.size in slow else 0.0),
+            )
+        ]
+        cells = " | ".join(f"{mine:.3g} | {ratio}" for mine, ratio in times)
+        lines.append(
+            f"| {r.size} | {r.backend} | {cells} | {r.forward_error:.0e} | {r.vjp_error:.0e} "
+            f"| {r.peak_gb:.2f} |"
+        )
+    return lines
+
+
+def report(lines: list[str], options: argparse.Namespace) -> str:
+    import jax
+
+    command = f"python benchmarks/kernels.py --repeats {options.repeats} --write docs"
+    return "\n".join(
+        [
+            "# Kernel backends, side by side",
+            "",
+            f"The ConvNet NTK (three pools, prepended convolution), float32; by `{command}` "
+            f"with {options.threads} threads, {cpu_name()}, jax {jax.__version__}. `x` is how many "
+            "times faster than neural_tangents in the same run; forward + vjp differentiates one "
+            "input. Errors are against float64.",
+            "",
+            *lines,
+            "",
+            "![Milliseconds for one kernel element, by backend and image size](kernels.png)",
+            "",
+        ]
+    )
+
+
+def cpu_name() -> str:
+    """Return the processor's name and whether it has AVX-512."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line]
+    return f"{names[0] if names else platform.machine()}{', AVX-512' * ('avx512f' in text)}"
+
+
+def plot(rows: list[Measured], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    sizes = list(dict.fromkeys(r.size for r in rows))
+    backends = list(dict.fromkeys(r.backend for r in rows))
+    for ax, (name, field) in zip(
+        axes, (("forward", "forward"), ("forward + vjp", "vjp")), strict=True
+    ):
+        for i, backend in enumerate(backends):
+            values = [getattr(r, field) for r in rows if r.backend == backend]
+            places = np.arange(len(sizes)) + (i - (len(backends) - 1) / 2) * 0.8 / len(backends)
+            ax.bar(places, values, 0.8 / len(backends), label=backend)
+        ax.set(yscale="log", title=name, xlabel="image")
+        ax.set_xticks(range(len(sizes)), sizes)
+        ax.grid(axis="y", alpha=0.3)
+        ax.set_axisbelow(True)
+    axes[0].set_ylabel("ms per kernel element")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
