@@ -36,6 +36,8 @@ class Kernel(Protocol):
 
         Raises:
             ValueError: if the images are not finite, or do not match in shape.
+            FloatingPointError: if the kernel leaves the range of float32 (fused; xla and
+                neural_tangents return what is not finite).
         """
         ...
 

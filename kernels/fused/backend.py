@@ -129,7 +129,7 @@ class FusedKernel:
 
 def _finite(result: np.ndarray) -> np.ndarray:
     if not np.isfinite(result).all():
-        raise ValueError(
+        raise FloatingPointError(
             "the kernel of these images leaves the range of float32; scale their pixels, or the "
             "architecture's `W_std`, towards 1"
         )
