@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import logging as standard_logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None for those of the process.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = _answer(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who read the output, such as `head`, has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _answer(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "-help", "--help", "--helpfull", "help"):
         print(_overview())
         return 0

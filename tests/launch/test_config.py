@@ -1,4 +1,5 @@
 import dataclasses
+import inspect
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_settings_cannot_be_changed():
 def test_every_setting_says_what_it_is_and_its_documentation_too(group):
     for field in dataclasses.fields(group):
         assert field.metadata["help"]
-        assert f"        {field.name}: " in group.__doc__
+        assert f"\n    {field.name}: " in inspect.cleandoc(group.__doc__)
 
 
 @pytest.mark.parametrize(

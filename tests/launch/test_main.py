@@ -54,3 +54,13 @@ def test_help_does_not_wait_for_jax(arguments):
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_has_had_enough_is_no_error():
+    command = [sys.executable, "-c", "import time; time.sleep(0.5)\n" + ENTRY + "sys.exit(code)"]
+    with subprocess.Popen(
+        [*command, "distill", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == b""
