@@ -16,6 +16,7 @@ from stillhouse.data.transforms import (
     fit_transform,
     transform_from_arrays,
 )
+from stillhouse.data.wire import WireError, digest, pack, unpack
 
 __all__ = [
     "FORMAT_VERSION",
@@ -28,6 +29,7 @@ __all__ = [
     "DistilledSet",
     "TargetBatches",
     "Transform",
+    "WireError",
     "as_images",
     "as_labels",
     "atomic_write",
@@ -35,11 +37,14 @@ __all__ = [
     "centred_one_hot",
     "class_balanced_indices",
     "dataset_from_arrays",
+    "digest",
     "fit_transform",
     "load_dataset",
     "load_distilled",
+    "pack",
     "rng_for",
     "save_distilled",
     "split_chunks",
     "transform_from_arrays",
+    "unpack",
 ]

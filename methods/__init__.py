@@ -28,6 +28,8 @@ from stillhouse.methods.kip import (
 )
 from stillhouse.methods.label_solve import LabelSolver
 from stillhouse.methods.ridge import RidgeStep, krr_predict, krr_step, krr_weights
+from stillhouse.methods.tasks import Task, TaskRunner, check_results, run_task
+from stillhouse.methods.tiled import TiledComputer
 
 __all__ = [
     "KernelComputer",
@@ -40,7 +42,11 @@ __all__ = [
     "RunSizes",
     "Scores",
     "StepMetrics",
+    "Task",
+    "TaskRunner",
+    "TiledComputer",
     "check_memory",
+    "check_results",
     "class_average",
     "evaluate_krr",
     "evaluation_cost",
@@ -54,6 +60,7 @@ __all__ = [
     "label_solve_cost",
     "noise_images",
     "random_subset",
+    "run_task",
     "state_from_arrays",
     "state_to_arrays",
 ]
