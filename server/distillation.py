@@ -6,6 +6,7 @@ was recorded after the last checkpoint is dropped and done again.
 """
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -22,6 +23,7 @@ from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Progress, Schedule
 
 S = TypeVar("S")
+_log = logging.getLogger(__name__)
 # Where a step takes a minute, a kill -9 must not cost fifty of them.
 _SECONDS_BETWEEN_CHECKPOINTS = 300.0
 
@@ -48,7 +50,8 @@ def distil(
         FloatingPointError: if the run met NaN or infinity; the message names the step, and the
             last checkpoint is that of a step before.
         CheckpointError: if the last checkpoint is not one of this method.
-        OSError: if the folder cannot be written; the last checkpoint is as it was.
+        OSError: if the folder cannot be written; the last checkpoint is as it was. One that fails on
+            the way is a warning, and the next one makes up for it.
     """
     store = CheckpointStore(folder.checkpoints)
     saved = store.latest()
@@ -124,7 +127,7 @@ class _Run(Generic[S]):
             self._advance()
             late = time.monotonic() - self._saved_at > _SECONDS_BETWEEN_CHECKPOINTS
             if late or self.step % self.schedule.checkpoint_every == 0:
-                self.save()
+                self._try_to_save()
         self.save()
         return self._outcome()
 
@@ -137,6 +140,18 @@ class _Run(Generic[S]):
         meta = {"test": test, "kernel_elements": self.elements, "seconds": self._seconds()}
         self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta))
         self.saved_step, self._saved_at = self.step, time.monotonic()
+
+    def _try_to_save(self) -> None:
+        """Save, or go on without: by the next checkpoint somebody may have made room."""
+        try:
+            self.save()
+        except OSError as error:
+            last = "none" if self.saved_step is None else f"that of step {self.saved_step}"
+            _log.warning(
+                "step %d is not saved (%s); the run goes on, the last checkpoint is %s",
+                *(self.step, error.strerror or error, last),
+            )
+            self._saved_at = time.monotonic()
 
     def _advance(self) -> None:
         """Take a step; one that fails or is interrupted leaves all as it was."""

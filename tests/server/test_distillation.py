@@ -170,23 +170,51 @@ def test_a_long_step_is_saved_sooner(workshop, tmp_path, monkeypatch):
     assert saved == [0, 0, 1, 2]
 
 
-def test_a_checkpoint_that_cannot_be_written_is_an_error(workshop, tmp_path, monkeypatch):
+def test_a_disk_full_at_a_checkpoint_is_a_warning_and_the_run_goes_on(
+    workshop, tmp_path, monkeypatch, caplog
+):
     folder = RunFolder(tmp_path)
+    real = CheckpointStore.save
+
+    def save(self, checkpoint):
+        if checkpoint.step == 4:
+            raise OSError(28, "No space left on device")
+        return real(self, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "save", save)
     with folder.opened({}, {}):
-        real = CheckpointStore.save
+        distil(
+            workshop.kip(),
+            schedule=Schedule(8, checkpoint_every=2),
+            evaluation=workshop.evaluation(),
+            folder=folder,
+        )
+    (line,) = [record.getMessage() for record in caplog.records if "not saved" in record.message]
+    assert line == (
+        "step 4 is not saved (No space left on device); the run goes on, the last checkpoint is "
+        "that of step 2"
+    )
+    assert CheckpointStore(folder.checkpoints).latest().step == 8
 
-        def save(self, checkpoint):
-            if checkpoint.step == 4:
-                raise OSError(28, "No space left on device")
-            return real(self, checkpoint)
 
-        monkeypatch.setattr(CheckpointStore, "save", save)
-        with pytest.raises(OSError, match="No space"):
-            distil(
-                workshop.kip(),
-                schedule=Schedule(8, checkpoint_every=2),
-                evaluation=workshop.evaluation(),
-                folder=folder,
-            )
-    assert CheckpointStore(folder.checkpoints).latest().step == 2
+def test_a_disk_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
+    workshop, tmp_path, monkeypatch
+):
+    folder = RunFolder(tmp_path)
+    real = CheckpointStore.save
+
+    def save(self, checkpoint):
+        if checkpoint.step > 4:
+            raise OSError(28, "No space left on device")
+        return real(self, checkpoint)
+
+    monkeypatch.setattr(CheckpointStore, "save", save)
+    with folder.opened({}, {}), pytest.raises(OSError, match="No space"):
+        distil(
+            workshop.kip(),
+            schedule=Schedule(8, checkpoint_every=2),
+            evaluation=workshop.evaluation(),
+            folder=folder,
+        )
+    assert CheckpointStore(folder.checkpoints).latest().step == 4
     assert json.loads(folder.config.read_text())["identity"] == {}
