@@ -2,7 +2,15 @@
 
 import dataclasses
 
-from stillhouse.launch.config import DistillConfig, EvaluateConfig, PlanConfig, ShowConfig
+from stillhouse.launch.config import (
+    DistillConfig,
+    EvaluateConfig,
+    PlanConfig,
+    ServeConfig,
+    ShowConfig,
+    StatusConfig,
+    WorkerConfig,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,4 +89,49 @@ _SHOW = Command(
     ),
 )
 
-COMMANDS = {command.name: command for command in (_DISTILL, _PLAN, _EVALUATE, _SHOW)}
+_SERVE = Command(
+    "serve",
+    ServeConfig,
+    "--address=host:port [--flag=value ...]",
+    "distil with workers that come and go",
+    "Takes the flags of distill and leaves the same run folder, but lets every kernel block be "
+    "computed by the workers that connect to its address. Workers may come, go and die at any "
+    "time; the result is the same to the bit. Ended in any way and started again with the same "
+    "flags, it goes on where it was, and its workers with it.",
+    (
+        "stillhouse serve --address=localhost:18400 --dataset=digits --out=runs/digits",
+        "stillhouse serve --address=node1:18400 --dataset=data/cifar10 --ipc=50 --backend=xla",
+    ),
+)
+
+_WORKER = Command(
+    "worker",
+    WorkerConfig,
+    "--server=host:port [--flag=value ...]",
+    "compute kernel blocks for a server",
+    "Asks the server for kernel blocks, computes them and hands them back, until the run ends or "
+    "the server has not answered for --max_idle seconds. Needs no dataset and no folder. Start "
+    "one for each GPU, or one for the processor.",
+    (
+        "stillhouse worker --server=localhost:18400 --threads=1",
+        "stillhouse worker --server=node1:18400 --device=gpu:0 --max_idle=600",
+    ),
+)
+
+_STATUS = Command(
+    "status",
+    StatusConfig,
+    "RUN_FOLDER | --server=host:port",
+    "say how a run is doing, and its workers",
+    "Shows the step, loss, accuracy and time left of a run, from its folder or from its server; a "
+    "server also tells of its tasks and of each worker.",
+    (
+        "stillhouse status runs/digits",
+        "stillhouse status --server=localhost:18400 --watch",
+    ),
+)
+
+COMMANDS = {
+    command.name: command
+    for command in (_DISTILL, _PLAN, _EVALUATE, _SHOW, _SERVE, _WORKER, _STATUS)
+}

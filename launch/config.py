@@ -12,8 +12,14 @@ from stillhouse.launch.options import Checked, at_least, not_negative, option, p
 
 METHODS = ("kip", "label_solve")
 KERNELS = ("ntk", "nngp")
+ENGINES = ("local", "launchpad", "ray")
 INITIALISERS = ("real", "noise", "kmeans")
 TRANSFORMS = ("none", "standardise", "zca")
+
+
+def _device(name: str) -> str | None:
+    right = name == "cpu" or (name.startswith("gpu:") and name[4:].isdigit())
+    return None if right else "cpu, or gpu: and a number, such as gpu:0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +161,35 @@ class RunConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineConfig(Checked):
+    """Engine.
+
+    Attributes:
+        engine: what computes kernel blocks.
+        workers: how many processes do.
+        loaders: processes that prepare target batches ahead of need, with Launchpad.
+        ray_address: the Ray cluster; None for one of its own on this machine.
+        heartbeat: seconds between the signs of life of a worker.
+    """
+
+    engine: str = option(
+        "local",
+        "who computes: this process, or --workers of them by Launchpad or by Ray",
+        choices=ENGINES,
+    )
+    workers: int = option(1, "worker processes (launchpad, ray)", check=at_least(1))
+    loaders: int = option(
+        0, "processes that prepare target batches ahead of need (launchpad)", check=at_least(0)
+    )
+    ray_address: str | None = option(
+        None, "the Ray cluster, such as auto or host:6379 (default: one on this machine)"
+    )
+    heartbeat: float = option(
+        3.0, "seconds between a worker's signs of life; lost after two", check=positive
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class DistillConfig:
     """The settings of a run, in groups."""
 
@@ -163,6 +198,7 @@ class DistillConfig:
     support: SupportConfig = SupportConfig()
     method: MethodConfig = MethodConfig()
     compute: ComputeConfig = ComputeConfig()
+    engine: EngineConfig = EngineConfig()
     run: RunConfig = RunConfig()
 
 
@@ -257,8 +293,81 @@ class ShowConfig:
     picture: PictureConfig = PictureConfig()
 
 
+@dataclasses.dataclass(frozen=True)
+class ListenConfig(Checked):
+    """Server.
+
+    Attributes:
+        address: where workers find the server.
+    """
+
+    address: str = option("localhost:18400", "host:port at which workers find this server")
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeConfig(DistillConfig):
+    """The settings of `serve`: those of the run, and where it listens."""
+
+    listen: ListenConfig = ListenConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerOptions(Checked):
+    """Worker.
+
+    Attributes:
+        server: the address of the server.
+        device: what computes.
+        threads: processor threads; None for all.
+        max_idle: seconds.
+    """
+
+    server: str = option("localhost:18400", "host:port of the server")
+    device: str = option("cpu", "what computes: cpu, or a GPU such as gpu:0", check=_device)
+    threads: int | None = option(None, "processor threads (default: all cores)", check=at_least(1))
+    max_idle: float = option(
+        60.0, "seconds after which to end when the server does not answer", check=positive
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerConfig:
+    """The settings of `worker`."""
+
+    worker: WorkerOptions = WorkerOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusOptions(Checked):
+    """Status.
+
+    Attributes:
+        server: the address of a server, in place of a run folder.
+        watch: go on until the run ends.
+        json: print JSON, a line each time.
+    """
+
+    server: str | None = option(None, "host:port of a server, in place of a run folder")
+    watch: bool = option(False, "show it again every two seconds, until the run ends")
+    json: bool = option(False, "print one line of JSON")
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusConfig:
+    """The settings of `status`; `file` is a run folder, or empty where a server is named."""
+
+    file: str = ""
+    status: StatusOptions = StatusOptions()
+
+
 # Flags that take each other's place, and flags that only one method reads.
 _EXCLUSIVE = (("ipc", "support_size"), ("architecture", "ensemble"), ("depth", "ensemble"))
+_ENGINE_ONLY = {
+    "workers": ("launchpad", "ray"),
+    "loaders": ("launchpad",),
+    "ray_address": ("ray",),
+    "heartbeat": ("launchpad", "ray"),
+}
 _KIP_ONLY = ("steps", "learning_rate", "learn_labels", "augment", "ensemble")
 
 
@@ -277,3 +386,23 @@ def check_given(config: DistillConfig, given: frozenset[str]) -> None:
                 raise ValueError(f"`--{name}` has no meaning for --method=label_solve; drop it")
     if "flip" in given and not config.data.augment:
         raise ValueError("`--flip` has no meaning without --augment; drop it, or augment")
+    _check_engine(config, given)
+
+
+def _check_engine(config: DistillConfig, given: frozenset[str]) -> None:
+    if isinstance(config, ServeConfig):
+        for name in sorted(given & {"engine", *_ENGINE_ONLY} - {"heartbeat"}):
+            raise ValueError(
+                f"`--{name}` has no meaning for serve, whose workers come by themselves"
+            )
+        return
+    for name, engines in _ENGINE_ONLY.items():
+        if isinstance(config, PlanConfig) and name == "workers":
+            continue  # It plans for as many, whatever starts them.
+        if name in given and config.engine.engine not in engines:
+            raise ValueError(
+                f"`--{name}` has no meaning with --engine={config.engine.engine}, only with "
+                f"{' or '.join(engines)}; drop it, or give that engine"
+            )
+    if config.engine.loaders and config.method.method == "label_solve":
+        raise ValueError("`--loaders` has no meaning for --method=label_solve; drop it")

@@ -27,7 +27,8 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
 
     Args:
         config_class: a dataclass whose fields are dataclasses of `option` fields, each a group of
-            flags; a field `file: str` is the one argument without dashes.
+            flags; a field `file: str` is the one argument without dashes, which may be left out
+            where it has a default.
         arguments: of the command, without its name.
 
     Raises:
@@ -52,11 +53,11 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
         name: group(**{field.name: _value(values, field) for field in dataclasses.fields(group)})
         for name, group in _groups(config_class)
     }
-    takes_file = any(field.name == "file" for field in dataclasses.fields(config_class))  # type: ignore[arg-type]
-    if takes_file and not positional:
-        raise ValueError("FILE is missing: name the distilled set, such as runs/x/distilled.npz")
-    if takes_file:
+    fields = {field.name: field for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    if "file" in fields and positional:
         settings["file"] = positional.pop(0)
+    elif "file" in fields and fields["file"].default is dataclasses.MISSING:
+        raise ValueError("FILE is missing: name the distilled set, such as runs/x/distilled.npz")
     if positional:
         raise ValueError(f"unexpected argument {positional[0]!r}; settings start with --")
     given = frozenset(name for name in values if values[name].present)

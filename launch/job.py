@@ -12,16 +12,19 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.config import DistillConfig
+from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.coresets import kmeans_centres, noise_images, random_subset
 from stillhouse.methods.costs import RunCost
 from stillhouse.methods.kip import KipConfig
 from stillhouse.server.algorithms import Algorithm, Kip, LabelSolve, Support
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
-from stillhouse.workers.local import LocalComputer
 
 # Settings that say where and how a run ran; whoever gets its result need not know them.
-_OF_THIS_MACHINE = ("out", "threads", "checkpoint_every", "eval_every")
+_OF_THIS_MACHINE = (
+    *("out", "threads", "checkpoint_every", "eval_every"),
+    *("engine", "workers", "loaders", "ray_address", "heartbeat", "address", "json"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Job:
         targets: images in a target batch, and in a chunk of Label Solve and evaluation.
         schedule: when things happen.
         cost: what it costs.
+        backend: the name of the backend that computes kernels, wherever.
         computer: who computes kernels.
         folder: where it goes.
     """
@@ -47,7 +51,8 @@ class Job:
     targets: int
     schedule: Schedule
     cost: RunCost
-    computer: LocalComputer
+    backend: str
+    computer: KernelComputer
     folder: RunFolder
 
     @property
@@ -57,7 +62,7 @@ class Job:
         flat = {name: value for group in groups.values() for name, value in group.items()}
         del flat["ipc"]
         flat |= {"support_size": self.support_size, "target_batch": self.targets}
-        flat |= {"steps": self.schedule.steps, "backend": self._backend}
+        flat |= {"steps": self.schedule.steps, "backend": self.backend}
         flat |= {"kernels": {k: _json_of(spec) for k, spec in self.kernels.items()}}
         return flat
 
@@ -79,7 +84,7 @@ class Job:
             "target_batch": self.targets,
             "regularisation": method.regularisation,
             "seed": method.seed,
-            "backend": self._backend,
+            "backend": self.backend,
         }
         if method.method == "kip":
             chosen |= {"augment": data.augment, "flip": data.augment and data.flip}
@@ -95,10 +100,6 @@ class Job:
         digest = self.dataset.fingerprint()[:16]
         return f"{len(x)} images of {size} in {k} classes (sha256 {digest})"
 
-    @property
-    def _backend(self) -> str:
-        return self.computer.kernel(next(iter(self.kernels.values()))).backend
-
     def summary(self) -> str:
         """Return the run in a line."""
         method = self.config.method.method
@@ -106,7 +107,7 @@ class Job:
         return (
             f"{method} on {self.dataset.name}: {self.support_size} images, "
             f"{self.schedule.steps} steps of {self.targets:,} targets, "
-            f"{networks} {self.config.kernel.kernel} by {self._backend}"
+            f"{networks} {self.config.kernel.kernel} by {self.backend}"
         )
 
     def card(self) -> Card:
@@ -127,8 +128,8 @@ class Job:
         seed = self.config.method.seed
         return TargetBatches(self.dataset, transform, self.targets, seed, augmentation)
 
-    def algorithm(self, transform: Transform) -> Algorithm[Any]:
-        """Return the method."""
+    def algorithm(self, transform: Transform, batches: TargetBatches) -> Algorithm[Any]:
+        """Return the method, which learns from `batches` if it is one that learns from batches."""
         method, specs = self.config.method, tuple(self.kernels.values())
 
         def start() -> Support:
@@ -147,7 +148,6 @@ class Job:
         config = KipConfig(
             specs, method.learning_rate, method.learn_labels, method.regularisation, method.seed
         )
-        batches = self.batches(transform, augmented=True)
         return Kip(config, batches, self.computer, start)
 
     def first_support(self, transform: Transform) -> Support:

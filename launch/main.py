@@ -2,19 +2,17 @@
 
 import difflib
 import importlib
-import logging as standard_logging
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
-
-from absl import flags, logging
 
 import stillhouse
 from stillhouse.launch.commands import COMMANDS, Command
 from stillhouse.launch.config import DistillConfig, check_given
 from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, CommandError, bad_input
 from stillhouse.launch.flags import HelpAsked, help_text, parse
+from stillhouse.launch.logs import start_logging
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,22 +63,11 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
         config, given = parse(command.config, arguments)
         if isinstance(config, DistillConfig):
             check_given(config, given)
-    _start_logging()
+    start_logging()
     # Only here, so that --help and a wrong flag are answered without importing JAX.
     module = importlib.import_module(f"stillhouse.launch.{command.name}")
     code: int = module.run(config)
     return code
-
-
-def _start_logging() -> None:
-    if not flags.FLAGS.is_parsed():  # Those of absl itself, which its logging reads.
-        flags.FLAGS.mark_as_parsed()
-    logging.use_absl_handler()
-    logging.get_absl_logger().setLevel(standard_logging.INFO)  # Others' stays at warnings.
-    # That there is no GPU is no news to who has none.
-    standard_logging.getLogger("jax._src.xla_bridge").addFilter(
-        lambda record: not record.getMessage().startswith("No GPU/TPU found")
-    )
 
 
 def _fail(program: str, message: str, code: int) -> int:

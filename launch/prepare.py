@@ -70,10 +70,23 @@ def prepare(config: DistillConfig, *, for_real: bool = True) -> Job:
     if for_real:
         check_memory(cost, available_memory())
     computer = LocalComputer(config.compute.backend, config.compute.threads)
-    for spec in kernels.values():
-        computer.kernel(spec)  # Raises if the backend cannot.
+    # Raises if the backend cannot.
+    backend, *_ = (computer.kernel(spec).backend for spec in kernels.values())
     folder = RunFolder(out or _default_folder(config, kernels, support_size))
-    job = Job(config, dataset, kernels, support_size, targets, schedule, cost, computer, folder)
+    job = Job(
+        *(
+            config,
+            dataset,
+            kernels,
+            support_size,
+            targets,
+            schedule,
+            cost,
+            backend,
+            computer,
+            folder,
+        )
+    )
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.
         images = support_size * math.prod(dataset.image_shape) * 4

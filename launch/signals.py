@@ -1,24 +1,41 @@
 """Ctrl-C and SIGTERM as a wish that the run asks about between its steps."""
 
+import logging
 import os
 import signal
+import sys
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from stillhouse.launch.errors import INTERRUPTED, TERMINATED
 
 _CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 
+def end_now(code: int) -> NoReturn:
+    """End the process with this exit code, though a kernel is still being computed in a thread.
+
+    An ordinary end would destroy XLA under that thread, and the process end by SIGABRT.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
 class StopSignals:
     """While entered, a first signal asks the run to stop; a second one ends it where it is.
+
+    Args:
+        after: what is finished first, for the message.
 
     Attributes:
         code: the exit code that the signal stands for, None while there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after: str = "this step") -> None:
         self.code: int | None = None
+        self._message = f"\nstopping after {after}; once more to stop at once\n".encode()
         self._before: dict[signal.Signals, Any] = {}
 
     def asked(self) -> bool:
@@ -43,4 +60,4 @@ class StopSignals:
             raise KeyboardInterrupt
         self.code = _CODES[signal.Signals(number)]
         # Not `print`: the signal may have come in the middle of one.
-        os.write(2, b"\nstopping after this step; once more to stop at once\n")
+        os.write(2, self._message)

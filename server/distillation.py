@@ -50,8 +50,8 @@ def distil(
         FloatingPointError: if the run met NaN or infinity; the message names the step, and the
             last checkpoint is that of a step before.
         CheckpointError: if the last checkpoint is not one of this method.
-        OSError: if the folder cannot be written; the last checkpoint is as it was. One that fails on
-            the way is a warning, and the next one makes up for it.
+        OSError: if the folder cannot be written; the last checkpoint is as it was. One that fails
+            on the way is a warning, and the next one makes up for it.
     """
     store = CheckpointStore(folder.checkpoints)
     saved = store.latest()

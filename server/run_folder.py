@@ -132,6 +132,18 @@ class RunFolder:
         result: dict[str, Any] = _read_json(self.result)
         return result
 
+    def read_settings(self) -> dict[str, Any]:
+        """Return the settings of the run that is here, as they were given or worked out.
+
+        Raises:
+            ValueError: if what is here is not the configuration of a run.
+            OSError: if it cannot be read.
+        """
+        settings = _read_json(self.config).get("settings")
+        if not isinstance(settings, dict):
+            raise ValueError(f"{self.config} is not the configuration of a run")
+        return settings
+
     def _make(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         made = [*reversed(missing), self.checkpoints, self.tensorboard]

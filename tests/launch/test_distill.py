@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from stillhouse.data.distilled import load_distilled
-from stillhouse.launch import distill as module
+from stillhouse.launch import running as module
 from stillhouse.methods.ridge import RidgeStep
 from stillhouse.server.run_folder import RunFolder
 

@@ -1,0 +1,146 @@
+"""What the nodes of the Launchpad program do, each in a process of its own."""
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import launchpad as lp
+
+from stillhouse.data.batches import TargetBatches
+from stillhouse.launch.config import DistillConfig
+from stillhouse.launch.devices import use_device
+from stillhouse.launch.engines import loaders
+from stillhouse.launch.engines.courier_client import CourierServer
+from stillhouse.launch.engines.courier_server import parse_address
+from stillhouse.launch.engines.processes import end_with_parent
+from stillhouse.launch.engines.serving import run_served
+from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, TERMINATED, CommandError, bad_input
+from stillhouse.launch.logs import start_logging
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.signals import StopSignals
+from stillhouse.workers.loop import Refused, work
+
+_POLL_SECONDS = 0.1
+
+
+class ServerNode(lp.CourierNode):
+    """A node that shows its facade over Courier, and not, as its parent would, all of itself."""
+
+    def run(self) -> None:
+        """Run the job, and end the process with the run's exit code."""
+        server = self._construct_instance()
+        sys.exit(server.serve(lp.get_port_from_address(self.courier_address.resolve())))
+
+
+class Server:
+    """The server's node: the run itself.
+
+    Args:
+        config: of the run, checked already.
+        launcher: the process that starts the nodes.
+        queue: a `reverb.Client` of the target batches, None without loaders.
+    """
+
+    def __init__(self, config: DistillConfig, launcher: int, queue: Any) -> None:
+        self._config, self._launcher, self._queue = config, launcher, queue
+
+    def serve(self, port: int) -> int:
+        """Run the job by the workers that call at the port, and return the exit code."""
+        # A signal that a run knows: it saves what there is.
+        end_with_parent(self._launcher, signal.SIGTERM)
+        start_logging()
+        with StopSignals() as signals:
+            if lp.wait_for_stop(0):  # It came before we listened.
+                return TERMINATED
+            try:
+                return self._run(port, signals)
+            except CommandError as error:
+                message, code = str(error), error.code
+            except KeyboardInterrupt:
+                message, code = "interrupted", INTERRUPTED
+        print(f"stillhouse distill: error: {message}", file=sys.stderr)
+        return code
+
+    def _run(self, port: int, signals: StopSignals) -> int:
+        with bad_input():
+            job = prepare(self._config)
+        with contextlib.ExitStack() as stack:
+            if self._queue is None:
+                return run_served(job, port, signals)
+            receive = loaders.receive_from(self._queue)
+            most = loaders.AHEAD * self._config.engine.loaders
+            arrivals = stack.enter_context(loaders.Arrivals(receive, most))
+
+            def loaded(batches: TargetBatches) -> TargetBatches:
+                return loaders.loaded_batches(batches, arrivals)
+
+            return run_served(job, port, signals, batches=loaded)
+
+
+def run_worker(server: Any, launcher: int, device: str, threads: int) -> None:
+    """Be a worker of the server until there is nothing more to do.
+
+    Args:
+        server: a `courier.Client` of it.
+        launcher: the process that starts the nodes.
+        device: what computes.
+        threads: how many it may use of the processor.
+    """
+    with _node(launcher) as stopped:
+        use_device(device, threads)
+        _wait_for(server.address, stopped)
+        try:
+            # A server that has gone comes back, or the launcher ends all.
+            work(
+                CourierServer(server.address),
+                device=device,
+                threads=threads,
+                should_stop=stopped.is_set,
+            )
+        except Refused as error:
+            print(f"stillhouse distill: error: {error}", file=sys.stderr)
+            sys.exit(BAD_INPUT)
+
+
+def run_loader(config: DistillConfig, launcher: int, queue: Any, index: int) -> None:
+    """Be one of the loaders, until the last step's batch is in the queue."""
+    with _node(launcher) as stopped:
+        job = prepare(config, for_real=False)
+        count = config.engine.loaders
+        loaders.load(job, queue, index=index, loaders=count, should_stop=stopped.is_set)
+
+
+def queue_tables(launcher: int, count: int) -> list[Any]:
+    """Return the tables of the Reverb node, which asks for them in its own process."""
+    end_with_parent(launcher)
+    # It holds nothing that could not be made again, so it need not be told gently.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return loaders.queue_tables(count)
+
+
+@contextlib.contextmanager
+def _node(launcher: int) -> Iterator[threading.Event]:
+    """Give the event that SIGTERM sets; the end of the launcher is the end of this process."""
+    end_with_parent(launcher)
+    start_logging()
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    # Launchpad's own handler writes to the terminal, and kills after ten seconds.
+    signal.signal(signal.SIGTERM, stop)
+    yield stopped
+
+
+def _wait_for(address: str, stopped: threading.Event) -> None:
+    """Wait until somebody listens; a worker would ask ever less often, and say so."""
+    while not stopped.wait(_POLL_SECONDS):
+        with contextlib.suppress(OSError):
+            socket.create_connection(parse_address(address, "server"), timeout=1.0).close()
+            return

@@ -1,0 +1,73 @@
+"""What a Ray actor is, without Ray: a kernel, and tasks that come as arguments."""
+
+import os
+import socket
+import time
+from typing import Any
+
+import numpy as np
+
+from stillhouse import __version__
+from stillhouse.data.wire import pack
+from stillhouse.launch.devices import use_device
+from stillhouse.workers.compute import compute, failure_kind, read_task
+from stillhouse.workers.connection import PROTOCOL
+from stillhouse.workers.local import LocalComputer
+
+
+class RayWorker:
+    """A worker that is handed its tasks, one call for each.
+
+    Ray carries arguments and results by pickle; what it carries is plain all the same.
+
+    Args:
+        backend: of the run, by its resolved name.
+        device: "cpu", or "gpu:0" where Ray has lent this process a GPU.
+        threads: how many threads a kernel may use.
+
+    Raises:
+        ValueError: if there is no such device or backend here.
+    """
+
+    def __init__(self, backend: str, device: str, threads: int) -> None:
+        use_device(device, threads)
+        self._computer = LocalComputer(backend, threads)
+        self._device, self._threads = device, threads
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the server wants to know of a worker that registers."""
+        return {
+            "version": __version__,
+            "protocol": PROTOCOL,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": self._device,
+            "backend": self._computer.backend,
+            "threads": self._threads,
+            "config_hash": "",
+        }
+
+    def alive(self) -> None:
+        """Answer, which is all."""
+
+    def run(self, entry: dict[str, Any], *images: np.ndarray) -> dict[str, Any]:
+        """Compute a task.
+
+        Args:
+            entry: the server's message.
+            images: the arrays whose hashes it names.
+
+        Returns:
+            `results`, packed, and `seconds`; or `kind` and `reason` of a failure.
+        """
+        begun = time.monotonic()
+        try:
+            task = read_task(entry, images)
+            # What is not finite is found in the results.
+            with np.errstate(over="ignore", invalid="ignore"):
+                results = compute(self._computer.kernel(task.spec), task)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            return {"kind": failure_kind(error), "reason": reason}
+        seconds = time.monotonic() - begun
+        return {"results": [pack(result) for result in results], "seconds": seconds}

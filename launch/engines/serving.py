@@ -1,0 +1,84 @@
+"""A run whose kernel blocks are computed by whoever connects."""
+
+import dataclasses
+import hashlib
+import json
+import logging as standard_logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from absl import logging
+
+import stillhouse
+from stillhouse.data.batches import TargetBatches
+from stillhouse.launch.engines.courier_server import serve_courier
+from stillhouse.launch.job import Job
+from stillhouse.launch.running import run_job
+from stillhouse.launch.signals import StopSignals
+from stillhouse.methods.tiled import TiledComputer
+from stillhouse.server.blobs import BlobStore
+from stillhouse.server.pool import WorkerPool
+from stillhouse.server.scheduler import Scheduler
+from stillhouse.server.service import Service
+
+# Seconds in which workers hear that the run has ended; each asks at least once a heartbeat.
+_FAREWELL_SECONDS = 5.0
+
+
+def run_description(job: Job) -> dict[str, Any]:
+    """Return what workers are told of a run: theirs must be of one version and configuration."""
+    identity = json.dumps(job.identity, sort_keys=True)
+    return {
+        "version": stillhouse.__version__,
+        "config_hash": hashlib.sha256(identity.encode()).hexdigest(),
+        "backend": job.backend,
+        "summary": job.summary(),
+    }
+
+
+def run_served(
+    job: Job,
+    port: int,
+    signals: StopSignals,
+    *,
+    batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
+) -> int:
+    """Run a job to its end by the workers that call at a port, and return the exit code.
+
+    Those who are there when the run ends are told to end too. Not so if it was stopped by a
+    signal: they wait for the server to come back, as long as each was told to.
+
+    Args:
+        job: what to run.
+        port: where Courier listens, on all interfaces.
+        signals: entered; asked whether to stop, also while there is no worker.
+        batches: gives whoever hands out the target batches.
+
+    Raises:
+        ValueError: if another process listens there.
+        CommandError: if the folder is in use, or the run was stopped.
+    """
+    # Who comes and goes is what one wants to see here.
+    standard_logging.getLogger("stillhouse.server").setLevel(standard_logging.INFO)
+    scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
+    with WorkerPool(scheduler, BlobStore(), should_stop=signals.asked) as pool:
+        service = Service(pool, run_description(job))
+        served = dataclasses.replace(job, computer=TiledComputer(pool))
+        with serve_courier(service, port):
+            logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
+            try:
+                return run_job(served, signals=signals, on_progress=service.report, batches=batches)
+            finally:
+                if not signals.asked():
+                    pool.close()
+                    _say_farewell(service, signals)
+
+
+def _say_farewell(service: Service, signals: StopSignals) -> None:
+    """Keep answering until all workers have gone, or for a few seconds."""
+    until = time.monotonic() + _FAREWELL_SECONDS
+    while time.monotonic() < until and not signals.asked():
+        if not any(worker["state"] != "lost" for worker in service.status()["workers"]):
+            return
+        time.sleep(0.05)

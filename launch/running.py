@@ -1,0 +1,164 @@
+"""A job from its first step to its pictures, or from where it was."""
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from absl import logging
+
+from stillhouse.analysis.figures import curves, image_grid
+from stillhouse.data.batches import TargetBatches
+from stillhouse.data.distilled import load_distilled
+from stillhouse.data.transforms import Transform
+from stillhouse.launch.errors import BAD_INPUT, STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.job import Job
+from stillhouse.launch.progress import ProgressReporter, short_time
+from stillhouse.launch.signals import StopSignals
+from stillhouse.methods.kip import NonFiniteLossError
+from stillhouse.methods.tasks import TaskFailedError
+from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
+from stillhouse.server.distillation import distil
+from stillhouse.server.evaluation import Evaluation, Interrupted
+from stillhouse.server.metrics import read_metrics
+from stillhouse.server.outcome import finish
+from stillhouse.server.schedule import Progress
+
+
+def summarise_if_finished(job: Job) -> bool:
+    """Say what a finished run came to; return False of one that is not finished.
+
+    Raises:
+        CommandError: if its folder is damaged.
+    """
+    with bad_input():
+        if job.folder.read_result() is None:
+            return False
+        print(f"{job.folder.path} holds this run, finished: nothing to do")
+        _draw(job)
+    _summarise(job)
+    return True
+
+
+def run_job(
+    job: Job,
+    *,
+    signals: StopSignals | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
+) -> int:
+    """Run a job to its end, by its own computer, and return the exit code.
+
+    Args:
+        job: what to run.
+        signals: entered already, where the engine asks them too; None for new ones.
+        on_progress: told of the progress beside the log; keep it quick.
+        batches: gives whoever hands out the target batches, from those made here.
+
+    Raises:
+        CommandError: if the folder is in use, or the run was stopped.
+    """
+    with contextlib.ExitStack() as stack:
+        with bad_input():
+            transform = job.fit_transform()
+            stack.enter_context(job.folder.opened(job.identity, job.settings))
+        signals = signals or stack.enter_context(StopSignals())
+        reporter = stack.enter_context(ProgressReporter(job.folder.log))
+
+        def report(progress: Progress) -> None:
+            reporter(progress)
+            on_progress(progress)
+
+        _learn(job, transform, signals, report, batches)
+    _summarise(job)
+    return 0
+
+
+def _learn(
+    job: Job,
+    transform: Transform,
+    signals: StopSignals,
+    report: Callable[[Progress], None],
+    batches: Callable[[TargetBatches], TargetBatches],
+) -> None:
+    evaluation = Evaluation(
+        job.computer,
+        job.kernels,
+        job.batches(transform, augmented=False),
+        job.config.method.regularisation,
+        should_stop=signals.asked,
+    )
+    logging.info("%s in %s", job.summary(), job.folder.path)
+    # What is not finite stops the run anyway.
+    with np.errstate(over="ignore", invalid="ignore"), stopped_runs(job, signals):
+        outcome = distil(
+            job.algorithm(transform, batches(job.batches(transform, augmented=True))),
+            schedule=job.schedule,
+            evaluation=evaluation,
+            folder=job.folder,
+            report=report,
+        )
+        finish(job.folder, outcome, transform=transform, card=job.card())
+        _draw(job)
+
+
+@contextlib.contextmanager
+def stopped_runs(job: Job, signals: StopSignals) -> Iterator[None]:
+    """Turn what ends a run before its time into a `CommandError` that says how to go on."""
+    try:
+        yield
+    except Interrupted as error:
+        message = f"stopped after step {error.step} of {job.schedule.steps}; {_GO_ON}"
+        raise CommandError(message, signals.code or STOPPED) from error
+    except CheckpointError as error:
+        raise CommandError(one_line(error), BAD_INPUT) from error
+    except FloatingPointError as error:
+        raise CommandError(f"{_what_to_try(job, error)}; {_kept(job)}", STOPPED) from error
+    except TaskFailedError as error:
+        raise CommandError(f"{one_line(error)}; {_kept(job)}", STOPPED) from error
+    except OSError as error:
+        message = f"{one_line(error)}; {_kept(job)}; mend this, then {_GO_ON}"
+        raise CommandError(message, STOPPED) from error
+
+
+_GO_ON = "the same command goes on from there"
+
+
+def _what_to_try(job: Job, error: FloatingPointError) -> str:
+    advice = "with another --out"
+    if job.config.method.method == "kip" and not isinstance(error, NonFiniteLossError):
+        rate = job.config.method.learning_rate
+        advice = f"or try a lower `learning_rate` (now {rate:g}), {advice}"
+    return f"{one_line(error)}, {advice}"
+
+
+def _kept(job: Job) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        saved = CheckpointStore(job.folder.checkpoints).latest()
+        if saved is not None:
+            return f"the checkpoint of step {saved.step} is in {job.folder.checkpoints}"
+    return "there is no checkpoint yet"
+
+
+def _draw(job: Job) -> None:
+    """Draw what pictures there are not."""
+    if not job.folder.picture.exists():
+        image_grid(load_distilled(job.folder.distilled), job.folder.picture)
+    if not job.folder.curves.exists():
+        curves(read_metrics(job.folder.metrics), job.folder.curves)
+
+
+def _summarise(job: Job) -> None:
+    result = job.folder.read_result()
+    assert result is not None, "the run is finished"
+    file = shlex.quote(str(job.folder.distilled))
+    dataset = shlex.quote(job.config.data.dataset)
+    print(
+        f"test accuracy {result['test_accuracy']:.4f}, mse {result['test_mse']:.5f}: "
+        f"{result['support_size']} images after {result['steps']} steps, "
+        f"{result['kernel_elements']:,} kernel elements, {short_time(result['seconds'])}\n"
+        f"distilled set: {job.folder.distilled}\n"
+        f"pictures:      {job.folder.picture}, {job.folder.curves}\n"
+        f"next:          stillhouse evaluate {file} --dataset={dataset}\n"
+        f"               stillhouse show {file} --out=grid.png"
+    )

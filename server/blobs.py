@@ -1,0 +1,78 @@
+"""Bytes under the hash of their content, and the images of tasks among them."""
+
+import threading
+
+import numpy as np
+
+from stillhouse.data.wire import digest, pack
+
+
+class BlobStore:
+    """Keeps bytes once, however often they are put, until nobody needs them; for many threads.
+
+    Attributes:
+        bytes_held: of all blobs.
+    """
+
+    def __init__(self) -> None:
+        self.bytes_held = 0
+        self._blobs: dict[str, bytes] = {}
+        self._needed: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes until they are released as often as they were put, and return their hash."""
+        name = digest(data)
+        with self._lock:
+            if name not in self._blobs:
+                self._blobs[name] = data
+                self.bytes_held += len(data)
+            self._needed[name] = self._needed.get(name, 0) + 1
+        return name
+
+    def get(self, name: str) -> bytes | None:
+        """Return the bytes of a hash; None if they are not there, or not any more."""
+        return self._blobs.get(name)
+
+    def release(self, name: str) -> None:
+        """Need bytes once less.
+
+        Raises:
+            KeyError: if nobody needs them.
+        """
+        with self._lock:
+            self._needed[name] -= 1
+            if not self._needed[name]:
+                del self._needed[name]
+                self.bytes_held -= len(self._blobs.pop(name))
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+
+class PackedImages:
+    """The blobs of images that many tasks have in common, each packed and hashed once.
+
+    Arrays are known by where they lie in memory: they must not change meanwhile.
+
+    Args:
+        blobs: where they are put.
+    """
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        # With the arrays, so that no others come to lie there.
+        self._packed: dict[tuple[object, ...], tuple[str, np.ndarray]] = {}
+
+    def name(self, images: np.ndarray) -> str:
+        """Return the hash of an array, which is put if it is new."""
+        key = (images.ctypes.data, images.dtype, images.shape, images.strides)
+        if key not in self._packed:
+            self._packed[key] = self._blobs.put(pack(images)), images
+        return self._packed[key][0]
+
+    def release(self) -> None:
+        """Need none of them any more."""
+        for name, _ in self._packed.values():
+            self._blobs.release(name)
+        self._packed.clear()

@@ -1,0 +1,200 @@
+"""What the scheduler knows: tasks, workers, and who has been lent what."""
+
+import collections
+import dataclasses
+from collections.abc import Hashable
+from typing import Any
+
+# Blobs that a worker is taken to hold still; a wrong guess only costs a fetch.
+_BLOBS_REMEMBERED = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskRecord:
+    """What of a task matters to whoever plans.
+
+    Attributes:
+        elements: how much work it is.
+        blobs: the hashes of what a worker must hold to compute it.
+        kind: tasks of one kind cost the same for each element.
+    """
+
+    elements: int
+    blobs: tuple[str, ...] = ()
+    kind: Hashable = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerInfo:
+    """Who a worker says that it is.
+
+    Attributes:
+        host: its machine.
+        pid: its process.
+        device: what computes, such as "cpu" or "gpu:0".
+    """
+
+    host: str = ""
+    pid: int = 0
+    device: str = "cpu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """Why a task failed for good.
+
+    Attributes:
+        kind: "value" where the images are at fault, "memory", or "other".
+        reason: the last worker's.
+    """
+
+    kind: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something that happened, for the log.
+
+    Attributes:
+        kind: "joined", "left", "lost", "expired", "backup", "failed" or "quarantined".
+        message: what, to whom, and why.
+    """
+
+    kind: str
+    message: str
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether something went wrong."""
+        return self.kind in ("lost", "expired", "failed", "quarantined")
+
+
+@dataclasses.dataclass
+class Lease:
+    """A task's loan to a worker.
+
+    Attributes:
+        worker: whom it is lent to.
+        since: when it was lent.
+        deadline: when it ends, unless a heartbeat names the task before.
+    """
+
+    worker: "WorkerState"
+    since: float
+    deadline: float
+
+    @property
+    def began(self) -> float:
+        """When the worker began to compute it, since it computes one at a time."""
+        return max(self.since, self.worker.free_since)
+
+
+@dataclasses.dataclass(eq=False)
+class TaskState:
+    """A task from its submission until its result is taken.
+
+    It is done, or failed, or has leases, or is queued: exactly one of these.
+
+    Attributes:
+        id: its name.
+        number: its place in the order of all tasks.
+        record: what it is.
+        leases: by worker id; two, where one is a backup of the other.
+        failed_on: the workers on which it failed.
+        failures: how often it failed.
+        losses: how many of its leases ended with no word from the worker.
+        done: whether `result` is there.
+        result: what the first worker handed in.
+        failure: why it will not be tried again; None if it will.
+    """
+
+    id: str
+    number: int
+    record: TaskRecord
+    leases: dict[str, Lease] = dataclasses.field(default_factory=dict)
+    failed_on: set[str] = dataclasses.field(default_factory=set)
+    failures: int = 0
+    losses: int = 0
+    done: bool = False
+    result: Any = None
+    failure: Failure | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need compute it any more."""
+        return self.done or self.failure is not None
+
+    def runs(self, now: float) -> float:
+        """Return for how long a task that is lent has been computed."""
+        return now - min(lease.began for lease in self.leases.values())
+
+
+@dataclasses.dataclass(eq=False)
+class WorkerState:
+    """A worker from its registration on.
+
+    Attributes:
+        id: its name.
+        info: who it says that it is.
+        seen: when it was last heard of.
+        state: "live", "quarantined" or "lost".
+        reason: why it is in quarantine.
+        held: the tasks lent to it, the oldest first.
+        blobs: what it is likely to hold, the latest last.
+        free_since: when it last ended a task.
+        attempts: how many tasks it was lent.
+        bad_results: how many of its results could not be used.
+        failures: how many tasks have failed since its last result.
+        elements: the work it has done,
+        seconds: and in which time.
+    """
+
+    id: str
+    info: WorkerInfo
+    seen: float
+    state: str = "live"
+    reason: str = ""
+    held: dict[str, TaskState] = dataclasses.field(default_factory=dict)
+    blobs: collections.OrderedDict[str, None] = dataclasses.field(
+        default_factory=collections.OrderedDict
+    )
+    free_since: float = 0.0
+    attempts: int = 0
+    bad_results: int = 0
+    failures: int = 0
+    elements: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"worker {self.id} ({self.info.host}:{self.info.pid})"
+
+    @property
+    def elements_per_second(self) -> float:
+        """How fast it has been while it computed."""
+        return self.elements / self.seconds if self.seconds else 0.0
+
+    def count(self, elements: int, seconds: float) -> None:
+        """Note what it has done, and how long that took."""
+        self.elements += elements
+        self.seconds += seconds
+
+    def describe(self, now: float) -> dict[str, Any]:
+        """Return what there is to say of it, for a status."""
+        idle_or_busy = "busy" if self.held else "idle"
+        return {
+            "id": self.id,
+            **dataclasses.asdict(self.info),
+            "state": idle_or_busy if self.state == "live" else self.state,
+            "elements_per_second": round(self.elements_per_second, 1),
+            "attempts": self.attempts,
+            "last_seen": round(now - self.seen, 3),
+        }
+
+    def holds(self, blobs: tuple[str, ...]) -> None:
+        """Note that it has these blobs, and uses them."""
+        for blob in blobs:
+            self.blobs[blob] = None
+            self.blobs.move_to_end(blob)
+        while len(self.blobs) > _BLOBS_REMEMBERED:
+            self.blobs.popitem(last=False)

@@ -1,0 +1,283 @@
+"""Tasks computed by many workers, their results in order."""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from stillhouse.data.wire import unpack
+from stillhouse.methods.tasks import Arrays, Task, TaskFailedError, check_results
+from stillhouse.server.blobs import BlobStore, PackedImages
+from stillhouse.server.evaluation import Interrupted
+from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
+from stillhouse.server.scheduler import Scheduler
+
+# Tasks that are queued, lent or done ahead of the one whose result is next: enough that nobody is
+# idle, and no more, since their results wait in memory.
+_FEWEST_AHEAD = 32
+_AHEAD_PER_WORKER = 4
+# So many are packed before the next look at what is done.
+_BATCH = 32
+_POLL_SECONDS = 0.25
+_LONELY_SECONDS = 10.0
+_LONELY_AGAIN_SECONDS = 60.0
+# More than the header of an array takes.
+_HEADER_BYTES = 256
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Offer:
+    """A task as it is lent.
+
+    Attributes:
+        id: its name.
+        task: what to compute.
+        images: the hashes of its images.
+    """
+
+    id: str
+    task: Task
+    images: tuple[str, ...]
+
+
+class WorkerPool:
+    """A `TaskRunner` that lends its tasks to workers; all methods are for many threads.
+
+    Args:
+        scheduler: who gets what; used by nobody else from now on.
+        blobs: where images are put for the workers to fetch.
+        should_stop: polled several times a second while results are waited for.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        blobs: BlobStore,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.heartbeat = scheduler.heartbeat
+        self._scheduler = scheduler
+        self._blobs = blobs
+        self._should_stop = should_stop
+        self._offers: dict[str, Offer] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        self._ticked = self._warn_since = scheduler.now
+        self._warn_after = _LONELY_SECONDS
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there will be no more tasks."""
+        return self._closed
+
+    @property
+    def live(self) -> int:
+        """How many workers there are, without those in quarantine."""
+        return self._scheduler.roster.live
+
+    def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
+        """Yield the results of tasks, in their order, as workers hand them in.
+
+        Raises:
+            FloatingPointError: if the values of a task are what no worker can compute with.
+            TaskFailedError: if a task failed otherwise, wherever it was tried.
+            Interrupted: if asked to stop, or closed.
+        """
+        images, ids, left = PackedImages(self._blobs), collections.deque[str](), iter(tasks)
+        try:
+            while True:
+                room = max(_FEWEST_AHEAD, _AHEAD_PER_WORKER * self.live) - len(ids)
+                batch = list(itertools.islice(left, max(0, min(room, _BATCH))))
+                ids.extend(self._submit(batch, images))
+                if not ids:
+                    return
+                yield from self._gather(ids, wait=not batch)
+        finally:
+            with self._scheduling() as scheduler:
+                scheduler.cancel(ids)
+                self._forget(ids)
+            images.release()
+
+    def register(self, info: WorkerInfo) -> str:
+        """Take a worker in, and return its id."""
+        with self._scheduling() as scheduler:
+            return scheduler.register(info)
+
+    def state(self, worker: str) -> tuple[str, str]:
+        """Return whether a worker is "live", "quarantined" or "unknown", and why."""
+        with self._scheduling() as scheduler:
+            found = scheduler.roster.get(worker)
+            return ("unknown", "") if found is None else (found.state, found.reason)
+
+    def lease(self, worker: str, most: int) -> list[Offer]:
+        """Lend up to `most` tasks to a worker."""
+        with self._scheduling() as scheduler:
+            ids = [] if self._closed else scheduler.lease(worker, most)
+            return [self._offers[id] for id in ids]
+
+    def idle_seconds(self) -> float:
+        """Return after how long a worker with nothing to do had best ask again."""
+        return 0.02 + 0.0005 * self.live
+
+    def fetch(self, worker: str, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the blobs of these hashes that are there."""
+        with self._scheduling() as scheduler:
+            scheduler.hear(worker)
+        blobs = {name: self._blobs.get(name) for name in names}
+        return {name: data for name, data in blobs.items() if data is not None}
+
+    def complete(self, worker: str, task_id: str, packed: Sequence[bytes]) -> str:
+        """Take the results of a task.
+
+        Returns:
+            What `Scheduler.complete` does, or "bad" for what is no result of this task.
+        """
+        with self._scheduling() as scheduler:
+            offer = self._offers.get(task_id)
+            if offer is None:
+                return scheduler.complete(worker, task_id, None)
+        # Not under the lock: megabytes are read.
+        bad, results = _read_results(offer.task, packed)
+        with self._scheduling() as scheduler:
+            if bad is None:
+                accepted = scheduler.complete(worker, task_id, results)
+            else:
+                accepted = "bad"
+                scheduler.reject(worker, task_id, bad.reason, bad.kind)
+            self._changed.notify_all()
+        return accepted
+
+    def fail(self, worker: str, task_id: str, reason: str, kind: str) -> None:
+        """Take note that a worker could not compute a task."""
+        with self._scheduling() as scheduler:
+            scheduler.fail(worker, task_id, reason, kind)
+            self._changed.notify_all()
+
+    def renew(self, worker: str, task_ids: Sequence[str]) -> list[str]:
+        """Take a worker's sign of life, and return those of its tasks that are not wanted."""
+        with self._scheduling() as scheduler:
+            return scheduler.renew(worker, task_ids)
+
+    def leave(self, worker: str) -> None:
+        """Let a worker go."""
+        with self._scheduling() as scheduler:
+            scheduler.leave(worker)
+
+    def lose(self, worker: str, reason: str) -> None:
+        """Give up a worker that is known to have died, without waiting for its silence."""
+        with self._scheduling() as scheduler:
+            scheduler.worker_lost(worker, reason)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are in which state, and how often they were lent."""
+        with self._scheduling() as scheduler:
+            return scheduler.counts()
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Return what is known of each worker, the ones that were lost included."""
+        with self._scheduling() as scheduler:
+            now = scheduler.now
+            return [worker.describe(now) for worker in scheduler.roster.all()]
+
+    def close(self) -> None:
+        """Lend no more tasks; whoever waits for results is interrupted."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _submit(self, tasks: Sequence[Task], images: PackedImages) -> list[str]:
+        hashes = [tuple(images.name(x) for x in task.images) for task in tasks]
+        with self._scheduling() as scheduler:
+            ids = scheduler.submit(map(_record, tasks, hashes))
+            for offer in map(Offer, ids, tasks, hashes):
+                self._offers[offer.id] = offer
+        return ids
+
+    def _gather(self, ids: collections.deque[str], *, wait: bool) -> list[Arrays]:
+        """Take the first of these tasks out, as far as they are done, and return their results."""
+        while True:
+            if self._closed or self._should_stop():
+                raise Interrupted
+            with self._scheduling() as scheduler:
+                results = scheduler.gather(ids)
+                self._forget([ids.popleft() for _ in results])
+                failure = scheduler.failure(ids)
+                if wait and not results and failure is None:
+                    self._warn_if_alone()
+                    self._changed.wait(_POLL_SECONDS)
+            if failure is not None:
+                raise _error(failure)
+            if results or not wait:
+                return results
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            del self._offers[id]
+
+    @contextlib.contextmanager
+    def _scheduling(self) -> Iterator[Scheduler]:
+        """Have the scheduler for oneself; then let it do what is due, and log what happened."""
+        with self._changed:
+            yield self._scheduler
+            events = []
+            if self._scheduler.now - self._ticked > min(_POLL_SECONDS, self.heartbeat / 4):
+                events = self._scheduler.tick()
+                self._ticked = self._scheduler.now
+        for event in events:
+            _log.log(logging.WARNING if event.is_trouble else logging.INFO, "%s", event.message)
+
+    def _warn_if_alone(self) -> None:
+        now = self._scheduler.now
+        if self.live:
+            self._warn_since, self._warn_after = now, _LONELY_SECONDS
+        elif now - self._warn_since > self._warn_after:
+            _log.warning(
+                "no worker is there; %d tasks wait for one", self._scheduler.counts()["queued"]
+            )
+            self._warn_since, self._warn_after = now, _LONELY_AGAIN_SECONDS
+
+
+def _record(task: Task, images: tuple[str, ...]) -> TaskRecord:
+    return TaskRecord(task.elements, images, (task.function, task.spec))
+
+
+def _read_results(task: Task, packed: Sequence[bytes]) -> tuple[Failure | None, Arrays]:
+    """Return the results of a task, or what is wrong with them."""
+    shapes = task.result_shapes
+    most = max(map(math.prod, shapes)) * 4 + _HEADER_BYTES
+    results: Arrays = ()
+    try:
+        results = tuple(unpack(data, max_bytes=most) for data in packed)
+        check_results(shapes, results)
+    except ValueError as error:
+        finite = all(np.isfinite(result).all() for result in results)
+        return Failure("other" if finite else "value", str(error)), ()
+    return None, results
+
+
+def _error(failure: Failure) -> Exception:
+    if failure.kind == "value":
+        return FloatingPointError(failure.reason)
+    return TaskFailedError(f"a task failed wherever it was tried: {failure.reason}")

@@ -1,0 +1,74 @@
+"""The workers that are there, and the last ones that were."""
+
+import collections
+import itertools
+
+from stillhouse.server.leases import TaskState, WorkerInfo, WorkerState
+
+_LOST_REMEMBERED = 256
+
+
+class Roster:
+    """Keeps workers by their id.
+
+    Args:
+        run: what ids end with; an earlier server's are never taken for its own.
+
+    Attributes:
+        live: how many workers there are, without those in quarantine.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.live = 0
+        self._run = run
+        self._workers: dict[str, WorkerState] = {}
+        self._lost: collections.OrderedDict[str, WorkerState] = collections.OrderedDict()
+        self._numbers = itertools.count(1)
+
+    def present(self) -> list[WorkerState]:
+        """Return the workers that are there, those in quarantine too."""
+        return list(self._workers.values())
+
+    def all(self) -> list[WorkerState]:
+        """Return the workers that are there, and behind them the last ones that were lost."""
+        return [*self._workers.values(), *self._lost.values()]
+
+    def join(self, info: WorkerInfo, now: float) -> WorkerState:
+        """Take a worker in."""
+        worker = WorkerState(f"w{next(self._numbers)}-{self._run}", info, now)
+        self._workers[worker.id] = worker
+        self.live += 1
+        return worker
+
+    def get(self, worker_id: str) -> WorkerState | None:
+        """Return a worker that is there."""
+        return self._workers.get(worker_id)
+
+    def get_lost(self, worker_id: str) -> WorkerState | None:
+        """Return one of the last workers that were lost."""
+        return self._lost.get(worker_id)
+
+    def may_have(self, worker: WorkerState, task: TaskState) -> bool:
+        """Return whether a task has not failed on a worker, or has on all others as well."""
+        if worker.id not in task.failed_on:
+            return True
+        there = filter(None, map(self._workers.get, task.failed_on))
+        return sum(other.state == "live" for other in there) >= self.live
+
+    def quarantine(self, worker: WorkerState, reason: str) -> None:
+        """Trust a worker no longer."""
+        self.live -= worker.state == "live"
+        worker.state, worker.reason = "quarantined", reason
+
+    def remove(self, worker: WorkerState) -> None:
+        """Let a worker go."""
+        del self._workers[worker.id]
+        self.live -= worker.state == "live"
+
+    def lose(self, worker: WorkerState) -> None:
+        """Let a worker go, but remember it: it may only have been cut off for a while."""
+        self.remove(worker)
+        worker.state = "lost" if worker.state == "live" else worker.state
+        self._lost[worker.id] = worker
+        while len(self._lost) > _LOST_REMEMBERED:
+            self._lost.popitem(last=False)

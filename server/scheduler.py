@@ -1,0 +1,299 @@
+"""Who computes which task, and what happens when they do not."""
+
+import functools
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from stillhouse.server.leases import Event, Failure, TaskRecord, TaskState, WorkerInfo, WorkerState
+from stillhouse.server.ledger import Ledger
+from stillhouse.server.pace import Pace
+from stillhouse.server.roster import Roster
+
+# One heartbeat may be lost, and the next a little late, before its worker is taken to be dead.
+_SILENT_HEARTBEATS = 1.75
+# A lease whose worker has beaten twice since, and never named it.
+_UNNAMED_HEARTBEATS = 2.0
+_MOST_HELD = 8
+_MOST_STRIKES = 3
+
+
+class Scheduler:
+    """Lends tasks to workers, until each is done once.
+
+    A state machine: no threads, no input or output, no time but its clock's. How long an operation
+    takes hardly depends on the number of tasks and workers, save for `tick`. A result depends on
+    its task alone: a task may be lent twice, and the first result wins.
+
+    Args:
+        clock: tells the seconds; where it goes backwards, it is taken to stand still.
+        heartbeat: seconds between a worker's signs of life; it is lost if silent for 1.75 of them.
+        lease_seconds: after which a lease ends that no heartbeat has named meanwhile.
+        max_failures: how often a task may fail before it is given up.
+        max_losses: how many leases of a task may end with no word of the worker, which may well
+            have died of it, before it is given up.
+        backup_factor: how many times longer than others of its kind a task must take for an idle
+            worker to be given it too.
+
+    Attributes:
+        heartbeat: as above.
+        roster: the workers; to be read only.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        heartbeat: float = 3.0,
+        lease_seconds: float = 60.0,
+        max_failures: int = 3,
+        max_losses: int = 12,
+        backup_factor: float = 3.0,
+    ) -> None:
+        self.heartbeat = heartbeat
+        self._counts = {"done": 0, "retries": 0, "attempts": 0}
+        self._lease_seconds = lease_seconds
+        self._max_failures, self._max_losses = max_failures, max_losses
+        self._ledger = Ledger()
+        self.roster = Roster(self._ledger.run)
+        self._pace = Pace(backup_factor)
+        self._events: list[Event] = []
+        self._clock, self._latest = clock, clock()
+        self._ticked = self._latest
+
+    @property
+    def now(self) -> float:
+        """The time, which never goes backwards."""
+        self._latest = max(self._latest, self._clock())
+        return self._latest
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tasks are queued, leased and done, and of retries and attempts."""
+        return {
+            "queued": len(self._ledger.queue),
+            "leased": sum(len(worker.held) for worker in self.roster.present()),
+            **self._counts,
+        }
+
+    def submit(self, records: Iterable[TaskRecord]) -> list[str]:
+        """Queue tasks behind all others, and return their ids."""
+        return [self._ledger.add(record) for record in records]
+
+    def gather(self, ids: Iterable[str]) -> list[Any]:
+        """Take the results of these tasks in this order, up to the first that is not done."""
+        return self._ledger.take(ids)
+
+    def failure(self, ids: Collection[str]) -> Failure | None:
+        """Return why one of these tasks was given up; None if none was."""
+        return self._ledger.failure(ids)
+
+    def cancel(self, ids: Iterable[str]) -> None:
+        """Forget tasks; those who compute them learn of it by their next heartbeat."""
+        self._ledger.cancel(ids)
+
+    def register(self, info: WorkerInfo) -> str:
+        """Take a worker in, and return its id."""
+        worker = self.roster.join(info, self.now)
+        self._say("joined", f"{worker} has joined with {info.device}")
+        return worker.id
+
+    def lease(self, worker_id: str, most: int = 1) -> list[str]:
+        """Lend tasks to a worker, and return their ids.
+
+        First those of which it holds the blobs already. Where fewer wait than there are workers, it
+        gets none beside the one it computes, since another worker is free sooner. Where none wait,
+        and it computes none, it gets a second lease of the one that takes too long.
+
+        Args:
+            worker_id: the worker; one that is not live gets none.
+            most: how many to lend.
+        """
+        worker = self.hear(worker_id)
+        lent: list[str] = []
+        while worker is not None and worker.state == "live" and len(lent) < most:
+            task = self._next(worker)
+            if task is None:
+                break
+            self._lend(task, worker)
+            lent.append(task.id)
+        return lent
+
+    def hear(self, worker_id: str) -> WorkerState | None:
+        """Take a sign of life, and return the worker; None if it is not there."""
+        worker = self.roster.get(worker_id)
+        if worker is not None:
+            worker.seen = self.now
+        return worker
+
+    def renew(self, worker_id: str, ids: Collection[str]) -> list[str]:
+        """Extend the leases that a worker's heartbeat names, and return those it has not got.
+
+        One that it does not name has not reached it, unless it was lent only just now. One that it
+        has no more, since it was cut off for a while, it gets back if nobody else has it.
+        """
+        worker = self.hear(worker_id)
+        if worker is None:
+            return list(ids)
+        for id, task in list(worker.held.items()):
+            lease = task.leases[worker.id]
+            if id in ids:
+                lease.deadline = self.now + self._lease_seconds
+            elif self.now - lease.since > _UNNAMED_HEARTBEATS * self.heartbeat:
+                self._expire(task, worker)
+        for id in ids:
+            if id not in worker.held:
+                self._lend_again(id, worker)
+        return [id for id in ids if id not in worker.held]
+
+    def complete(self, worker_id: str, task_id: str, result: Any) -> str:
+        """Take a result, unless there is one: also of a lease that has ended, or a worker lost.
+
+        Returns:
+            "first", "duplicate", or "unknown" where there never was such a task or worker, or the
+            worker is in quarantine.
+        """
+        worker = self.hear(worker_id) or self.roster.get_lost(worker_id)
+        if worker is None or worker.state == "quarantined":
+            return "unknown"
+        task = self._ledger.get(task_id)
+        if task is None or task.is_over:
+            worker.free_since = self.now
+            return "duplicate" if self._ledger.was_here(task_id) else "unknown"
+        if task_id in worker.held:
+            seconds = self.now - task.leases[worker.id].began
+            self._pace.add(task.record, seconds)
+            worker.count(task.record.elements, seconds)
+        worker.free_since, worker.failures = self.now, 0
+        self._ledger.finish(task, result)
+        self._counts["done"] += 1
+        return "first"
+
+    def fail(self, worker_id: str, task_id: str, reason: str, kind: str = "other") -> bool:
+        """Note that a worker could not compute a task, and return whether it was lent to it.
+
+        Args:
+            worker_id: the worker.
+            task_id: the task.
+            reason: what went wrong.
+            kind: "value" where the images are at fault, "memory", or "other".
+        """
+        worker = self.hear(worker_id)
+        if worker is None or task_id not in worker.held:
+            return False
+        task = worker.held[task_id]
+        task.failures += 1
+        task.failed_on.add(worker.id)
+        worker.free_since = self.now
+        self._say("failed", f"{worker} could not compute task {task_id}: {reason}")
+        self._take_back(task, worker)
+        if task.failures >= self._max_failures:
+            self._ledger.give_up(task, Failure(kind, reason))
+        # The last one stays: what fails there too is given up soon, and the run told why.
+        worker.failures += kind != "value"
+        if worker.failures >= _MOST_STRIKES and self.roster.live > 1:
+            self._quarantine(worker, f"{worker.failures} tasks in a row failed there: {reason}")
+        return True
+
+    def reject(self, worker_id: str, task_id: str, reason: str, kind: str = "other") -> None:
+        """Note that what a worker handed in is no result; the task has failed there."""
+        worker = self.roster.get(worker_id)
+        if worker is None or not self.fail(worker_id, task_id, reason, kind):
+            return
+        worker.bad_results += 1
+        if worker.bad_results >= _MOST_STRIKES and worker.state == "live":
+            self._quarantine(worker, f"{worker.bad_results} results were of no use: {reason}")
+
+    def leave(self, worker_id: str) -> None:
+        """Let a worker go; what it holds is queued again."""
+        worker = self.roster.get(worker_id)
+        if worker is not None:
+            self._take_all_back(worker)
+            self.roster.remove(worker)
+            self._say("left", f"{worker} has left")
+
+    def worker_lost(self, worker_id: str, reason: str) -> None:
+        """Give a worker up; what it holds is queued again."""
+        worker = self.roster.get(worker_id)
+        if worker is None:
+            return
+        self._say("lost", f"{worker} is lost with {len(worker.held)} tasks: {reason}")
+        for task in list(worker.held.values()):
+            self._lose(task, worker, f"{worker} was lost: {reason}")
+        self.roster.lose(worker)
+
+    def tick(self) -> list[Event]:
+        """Give up who is silent and end leases that are over; call it about once a heartbeat.
+
+        Returns:
+            What has happened since the last call, for the log.
+        """
+        now = self.now
+        # While the server itself slept it heard nobody, for which no worker is to blame.
+        slept = max(now - self._ticked - self.heartbeat, 0.0)
+        self._ticked = now
+        for worker in self.roster.present():
+            worker.seen = min(worker.seen + slept, now)
+            silent = now - worker.seen
+            if silent > _SILENT_HEARTBEATS * self.heartbeat:
+                self.worker_lost(worker.id, f"silent for {silent:.1f} s")
+                continue
+            for task in list(worker.held.values()):
+                task.leases[worker.id].deadline += slept
+                if now > task.leases[worker.id].deadline:
+                    self._expire(task, worker)
+        events, self._events = self._events, []
+        return events
+
+    def _lend(self, task: TaskState, worker: WorkerState) -> None:
+        self._ledger.lend(task, worker, self.now, self.now + self._lease_seconds)
+        self._counts["attempts"] += 1
+
+    def _lend_again(self, task_id: str, worker: WorkerState) -> None:
+        task = self._ledger.get(task_id)
+        if task is None or worker.state != "live" or len(worker.held) >= _MOST_HELD:
+            return
+        if self.roster.may_have(worker, task) and self._ledger.queue.remove(task):
+            self._lend(task, worker)
+
+    def _next(self, worker: WorkerState) -> TaskState | None:
+        """Take what a worker is to be lent next out of the queue, or have it a second time."""
+        queue = self._ledger.queue
+        if len(worker.held) >= _MOST_HELD or (worker.held and len(queue) < self.roster.live):
+            return None
+        may_have = functools.partial(self.roster.may_have, worker)
+        task = queue.pop_nearest(may_have, worker.blobs)
+        if task is not None or worker.held:
+            return task
+        task = self._ledger.longest(may_have, self.now)
+        if task is None or not self._pace.is_late(task.record, task.runs(self.now)):
+            return None
+        (lease,) = task.leases.values()
+        self._say("backup", f"task {task.id} takes {lease.worker} too long: {worker} does it too")
+        return task
+
+    def _take_back(self, task: TaskState, worker: WorkerState) -> None:
+        self._counts["retries"] += self._ledger.take_back(task, worker)
+
+    def _take_all_back(self, worker: WorkerState) -> None:
+        for task in list(worker.held.values()):
+            self._take_back(task, worker)
+
+    def _expire(self, task: TaskState, worker: WorkerState) -> None:
+        seconds = self.now - task.leases[worker.id].since
+        reason = f"{worker} has had it for {seconds:.1f} s and does not name it"
+        self._say("expired", f"the lease of task {task.id} is over: {reason}")
+        self._lose(task, worker, reason)
+
+    def _lose(self, task: TaskState, worker: WorkerState, reason: str) -> None:
+        self._take_back(task, worker)
+        task.losses += 1
+        if task.losses >= self._max_losses and not task.leases:
+            reason = f"lent {task.losses} times with no answer; the last time, {reason}"
+            self._ledger.give_up(task, Failure("other", reason))
+
+    def _quarantine(self, worker: WorkerState, reason: str) -> None:
+        self._take_all_back(worker)
+        self.roster.quarantine(worker, reason)
+        self._say("quarantined", f"{worker} gets no more tasks: {reason}")
+
+    def _say(self, kind: str, message: str) -> None:
+        self._events.append(Event(kind, message))

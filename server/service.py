@@ -1,0 +1,251 @@
+"""The server as workers see it: methods of plain values, whatever carries them."""
+
+import collections
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stillhouse.data.wire import pack
+from stillhouse.server import requests
+from stillhouse.server.leases import WorkerInfo
+from stillhouse.server.pool import Offer, WorkerPool
+from stillhouse.server.requests import Answer, Refusal, answers
+from stillhouse.server.schedule import Progress
+
+PROTOCOL = 1
+
+_MOST_LEASED = 8
+_MOST_NAMED = 1024
+_MOST_FETCHED = 64
+_MOST_RESULTS = 8
+_MOST_WORKERS = 10_000
+_FAILURES = ("value", "memory", "other")
+# What a worker must be ready to take, and may send, as one array.
+_MAX_BYTES = 2**30
+# Steps whose time says how long the others will take.
+_RECENT_STEPS = 20
+_VALUES = ("loss", "accuracy", "test_accuracy")
+
+
+class Service:
+    """Answers workers, and whoever wants to know how the run is doing.
+
+    Methods take and return None, int, float, str, bytes, and lists and dicts of them; arrays are
+    bytes of `stillhouse.data.wire`. Any argument at all gets an answer: where it makes no sense,
+    {"status": "refused", "reason": ...}, and nothing else happens. Calls may be repeated. A worker
+    that is answered "unknown" registers again; one that is answered "stop" ends.
+
+    Args:
+        pool: lends the tasks.
+        config: what workers are told of the run: "version", "config_hash", "backend", "summary".
+        clock: tells the seconds.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        config: dict[str, Any],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._config = dict(config)
+        self._clock = clock
+        self._progress = Progress(0, 0, {})
+        self._values: dict[str, float | None] = dict.fromkeys(_VALUES)
+        self._steps: collections.deque[tuple[float, int]] = collections.deque(maxlen=_RECENT_STEPS)
+
+    @answers
+    def register(self, info: Any) -> Answer:
+        """Take a worker in.
+
+        Args:
+            info: "version", "protocol", "host", "pid", "device", "backend" (empty for the run's),
+                and "config_hash" (empty for any run's).
+
+        Returns:
+            Its id as "worker", the seconds between heartbeats as "heartbeat", the run, and the
+            most bytes of an array as "max_bytes".
+        """
+        worker = self._checked(requests.table("info", info))
+        if self._pool.is_closed:
+            return {"status": "stop"}
+        return {
+            "status": "ok",
+            "worker": self._pool.register(worker),
+            "heartbeat": self._pool.heartbeat,
+            "run": dict(self._config),
+            "max_bytes": _MAX_BYTES,
+        }
+
+    @answers
+    def lease(self, worker: Any, most: Any) -> Answer:
+        """Lend up to `most` tasks.
+
+        Returns:
+            "tasks", and the seconds to "wait" where there are none: each task has "id", "function",
+            "spec", the hashes of its "images", "cotangent" (an array, or None), "wrt" and
+            "elements".
+        """
+        worker = requests.name("worker", worker)
+        return self._lease(worker, requests.count("most", most, _MOST_LEASED))
+
+    @answers
+    def fetch(self, worker: Any, hashes: Any) -> Answer:
+        """Return "blobs", by their hashes; one that is missing belongs to no task any more."""
+        worker = requests.name("worker", worker)
+        names = requests.names("hashes", hashes, _MOST_FETCHED)
+        return {"status": "ok", "blobs": self._pool.fetch(worker, names)}
+
+    @answers
+    def complete(self, worker: Any, task: Any, results: Any, seconds: Any, most: Any) -> Answer:
+        """Take the results of a task, and lend up to `most` others.
+
+        Args:
+            worker: its id.
+            task: the task's.
+            results: the arrays.
+            seconds: how long it took.
+            most: as in `lease`.
+
+        Returns:
+            What `lease` does; and "accepted", whether the results were the "first" of the task, a
+            "duplicate", "bad", or those of an "unknown" task.
+        """
+        worker, task = requests.name("worker", worker), requests.name("task", task)
+        packed = requests.chunks("results", results, _MOST_RESULTS)
+        requests.seconds("seconds", seconds)
+        most = requests.count("most", most, _MOST_LEASED)
+        accepted = self._pool.complete(worker, task, packed)
+        return {**self._lease(worker, most), "accepted": accepted}
+
+    @answers
+    def fail(self, worker: Any, task: Any, kind: Any, reason: Any) -> Answer:
+        """Take note that a task could not be computed.
+
+        Args:
+            worker: its id.
+            task: the task's.
+            kind: "value" where the images are at fault, "memory", or "other".
+            reason: what went wrong, for people.
+        """
+        worker, task = requests.name("worker", worker), requests.name("task", task)
+        kind = requests.choice("kind", kind, _FAILURES)
+        self._pool.fail(worker, task, requests.reason("reason", reason), kind)
+        return self._standing(worker)
+
+    @answers
+    def heartbeat(self, worker: Any, tasks: Any, stats: Any) -> Answer:
+        """Take a sign of life.
+
+        Args:
+            worker: its id.
+            tasks: the ids of the tasks that it holds.
+            stats: what it has done so far, for people.
+
+        Returns:
+            As "revoked" those of the tasks that it need not compute.
+        """
+        worker = requests.name("worker", worker)
+        tasks = requests.names("tasks", tasks, _MOST_NAMED)
+        requests.table("stats", stats)
+        revoked = self._pool.renew(worker, tasks)
+        standing = self._standing(worker)
+        return {**standing, "revoked": revoked} if standing["status"] == "ok" else standing
+
+    @answers
+    def leave(self, worker: Any) -> Answer:
+        """Let a worker go; its tasks go to others."""
+        self._pool.leave(requests.name("worker", worker))
+        return {"status": "ok"}
+
+    @answers
+    def status(self) -> Answer:
+        """Return how the run is doing: its step and scores, its tasks and workers."""
+        return {
+            "status": "ok",
+            "run": dict(self._config),
+            "step": self._progress.step,
+            "steps": self._progress.steps,
+            **self._values,
+            "seconds_left": self._seconds_left(),
+            "tasks": self._pool.counts(),
+            "workers": self._pool.workers(),
+        }
+
+    def report(self, progress: Progress) -> None:
+        """Note the progress of the run, for `status`."""
+        self._progress = progress
+        self._steps.append((self._clock(), progress.step))
+        known = {name: float(progress.values[name]) for name in _VALUES if name in progress.values}
+        self._values = {**self._values, **known}
+
+    def _lease(self, worker: str, most: int) -> Answer:
+        standing = self._standing(worker)
+        if standing["status"] != "ok":
+            return standing
+        offers = self._pool.lease(worker, most)
+        wait = 0.0 if offers else self._pool.idle_seconds()
+        return {"status": "ok", "tasks": [_message(offer) for offer in offers], "wait": wait}
+
+    def _standing(self, worker: str) -> Answer:
+        """Return the answer to a worker that wants nothing in particular."""
+        if self._pool.is_closed:
+            return {"status": "stop"}
+        state, reason = self._pool.state(worker)
+        if state == "quarantined":
+            return {"status": state, "reason": reason}
+        return {"status": "ok" if state == "live" else "unknown"}
+
+    def _seconds_left(self) -> float | None:
+        if len(self._steps) < 2:
+            return None
+        (began, first), (ended, last) = self._steps[0], self._steps[-1]
+        if last <= first:
+            return None
+        return round((ended - began) / (last - first) * (self._progress.steps - last), 1)
+
+    def _checked(self, info: dict[Any, Any]) -> WorkerInfo:
+        """Return who a worker is, if it can compute what others of this run do, to the bit."""
+        given = {
+            name: requests.name(name, info.get(name, ""))
+            for name in ("version", "host", "device", "backend", "config_hash")
+        }
+        for name, what in (("version", "release of stillhouse"), ("config_hash", "configuration")):
+            ours, theirs = self._config[name], given[name]
+            if theirs != ours and (theirs or name == "version"):
+                raise Refusal(
+                    f"the run's {what} is {ours}, this worker's {theirs or 'none'}: give both the "
+                    "same"
+                )
+        protocol = requests.count("protocol", info.get("protocol"), 2**31)
+        if protocol != PROTOCOL:
+            raise Refusal(f"the server speaks protocol {PROTOCOL}, this worker {protocol}")
+        backend, device = self._config["backend"], given["device"]
+        if given["backend"] not in ("", backend):
+            raise Refusal(
+                f"the run computes by {backend}, this worker by {given['backend']}, whose results "
+                "differ in the last bits: give both the same backend"
+            )
+        if backend == "fused" and device != "cpu":
+            raise Refusal(
+                f"the run computes by fused, which {device or 'no device'} cannot: start the run "
+                "with --backend=xla, or this worker with --device=cpu"
+            )
+        if self._pool.live >= _MOST_WORKERS:
+            raise Refusal(f"there are {_MOST_WORKERS:,} workers already")
+        pid = requests.count("pid", info.get("pid", 0), 2**31)
+        return WorkerInfo(given["host"], pid, device)
+
+
+def _message(offer: Offer) -> dict[str, Any]:
+    task = offer.task
+    return {
+        "id": offer.id,
+        "function": task.function,
+        "spec": task.spec.to_json(),
+        "images": list(offer.images),
+        "cotangent": None if task.cotangent is None else pack(task.cotangent),
+        "wrt": list(task.wrt),
+        "elements": task.elements,
+    }

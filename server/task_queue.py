@@ -1,0 +1,59 @@
+"""The tasks that wait for a worker, in their order."""
+
+import bisect
+import itertools
+from collections.abc import Callable, Container
+
+from stillhouse.server.leases import TaskState
+
+# How far from the front a task may be picked for what its worker holds. At the front, so that
+# results leave about in order, and no pick takes longer where thousands wait.
+_WINDOW = 64
+
+
+class TaskQueue:
+    """Tasks by their number: one that comes back stands where it stood, before all later ones."""
+
+    def __init__(self) -> None:
+        # A list: moving a few thousand pointers takes less than any tree's bookkeeping.
+        self._tasks: list[TaskState] = []
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, task: TaskState) -> None:
+        """Put a task in its place."""
+        if not self._tasks or self._tasks[-1].number < task.number:
+            self._tasks.append(task)
+        else:
+            bisect.insort(self._tasks, task, key=_number)
+
+    def remove(self, task: TaskState) -> bool:
+        """Take a task out, and return whether it was there."""
+        place = bisect.bisect_left(self._tasks, task.number, key=_number)
+        found = place < len(self._tasks) and self._tasks[place] is task
+        if found:
+            del self._tasks[place]
+        return found
+
+    def pop_nearest(
+        self, allowed: Callable[[TaskState], bool], held: Container[str]
+    ) -> TaskState | None:
+        """Take out the task near the front of which the fewest blobs are missing.
+
+        Args:
+            allowed: whether a task may be taken.
+            held: the blobs that are there.
+        """
+        best, fewest = None, 0
+        for place, task in enumerate(itertools.islice(self._tasks, _WINDOW)):
+            missing = sum(blob not in held for blob in task.record.blobs)
+            if (best is None or missing < fewest) and allowed(task):
+                best, fewest = place, missing
+                if not missing:
+                    break
+        return None if best is None else self._tasks.pop(best)
+
+
+def _number(task: TaskState) -> int:
+    return task.number

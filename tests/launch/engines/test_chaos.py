@@ -1,0 +1,161 @@
+"""Processes killed, stopped and late, with a fixed seed: the same bits."""
+
+import json
+import os
+import random
+import re
+import signal
+import time
+
+import pytest
+
+pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
+
+HEARTBEAT = 0.5
+SEED = 20
+
+
+@pytest.fixture
+def problem(spots):
+    return (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--steps=300",
+            "--checkpoint_every=20", "--eval_every=0")  # fmt: skip
+
+
+@pytest.fixture
+def serve(processes, problem, port):
+    address = f"--address=localhost:{port}"
+    return lambda: processes.start(
+        "serve", address, *problem, f"--heartbeat={HEARTBEAT}", "--out=run"
+    )
+
+
+@pytest.fixture
+def worker(processes, port):
+    return lambda: processes.start("worker", f"--server=localhost:{port}", "--threads=1")
+
+
+@pytest.fixture
+def same_bits(problem, locally, bits, tmp_path):
+    def check():
+        assert bits(tmp_path / "run") == locally(problem)
+
+    return check
+
+
+def test_workers_killed_again_and_again(serve, worker, wait_for_step, same_bits, tmp_path):
+    rng = random.Random(SEED)
+    server, workers = serve(), [worker(), worker()]
+    for step in (10, 50, 90):
+        wait_for_step(server, tmp_path / "run", step + rng.randrange(20))
+        victim = workers.pop(rng.randrange(2))
+        victim.send(signal.SIGKILL)
+        workers.append(worker())
+    assert server.wait() == 0, server.said
+    same_bits()
+    assert "lost" in server.said
+
+
+def test_the_only_worker_is_killed_and_another_comes(
+    serve, worker, wait_for_step, same_bits, tmp_path
+):
+    server, first = serve(), worker()
+    wait_for_step(server, tmp_path / "run", 10)
+    first.send(signal.SIGKILL)
+    late = worker()
+    assert server.wait() == 0, server.said
+    assert late.wait(20) == 0, late.said
+    same_bits()
+
+
+def test_a_worker_that_is_stopped_for_longer_than_its_lease_and_goes_on(
+    serve, worker, wait_for_step, same_bits, tmp_path
+):
+    server, workers = serve(), [worker(), worker()]
+    wait_for_step(server, tmp_path / "run", 10)
+    workers[0].send(signal.SIGSTOP)
+    time.sleep(4 * HEARTBEAT)
+    workers[0].send(signal.SIGCONT)
+    assert server.wait() == 0, server.said
+    same_bits()
+    assert [w.wait(20) for w in workers] == [0, 0]
+
+
+def test_a_server_killed_again_and_again_while_its_workers_live(
+    serve, worker, wait_for_step, same_bits, tmp_path
+):
+    rng = random.Random(SEED)
+    server, workers = serve(), [worker(), worker()]
+    for step in (25, 85):
+        wait_for_step(server, tmp_path / "run", step + rng.randrange(30))
+        server.send(signal.SIGKILL)
+        assert server.wait(20) == -signal.SIGKILL
+        server = serve()
+    assert server.wait() == 0, server.said
+    assert "going on after step" in server.said
+    same_bits()
+    assert [w.wait(20) for w in workers] == [0, 0]
+    # At most an interval of checkpoints was computed again, each time.
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines][-1] == 300
+
+
+@pytest.fixture
+def workers_of(stillhouse):
+    """The processes of the workers that a run's server knows and that are not lost."""
+
+    def ask(run):
+        (port,) = set(re.findall(r"the server listens at port (\d+)", run.said))
+        answer = json.loads(stillhouse("status", f"--server=localhost:{port}", "--json").out)
+        return {worker["pid"] for worker in answer["workers"] if worker["state"] != "lost"}
+
+    return ask
+
+
+@pytest.fixture
+def launched(processes, problem):
+    pytest.importorskip("launchpad", reason="needs Launchpad, which is for Python 3.10")
+    return lambda *arguments: processes.start(
+        *("distill", *problem, "--engine=launchpad", f"--heartbeat={HEARTBEAT}", "--out=run"),
+        *arguments,
+    )
+
+
+def test_a_node_of_launchpad_that_is_killed_is_started_again(
+    launched, workers_of, processes, wait_for_step, eventually, same_bits, tmp_path
+):
+    run = launched("--workers=1")
+    wait_for_step(run, tmp_path / "run", 10)
+    (before,) = workers_of(run)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: workers_of(run) - {before}, "started again", command=run)
+    assert run.wait() == 0, run.said
+    assert "worker/0 was ended by SIGKILL; started again" in run.said
+    same_bits()
+    assert processes.alive() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_launchpad_saves_and_ends_all(
+    launched, processes, wait_for_step, same_bits, tmp_path, number, code
+):
+    run = launched("--workers=2", "--loaders=1")
+    wait_for_step(run, tmp_path / "run", 10)
+    run.send(number)
+    assert run.wait(40) == code, run.said
+    assert "stopped after step" in run.said and "Traceback" not in run.said
+    assert processes.alive() == []
+    run = launched("--workers=1")
+    assert run.wait() == 0, run.said
+    assert "going on after step" in run.said
+    same_bits()
+
+
+def test_a_launcher_that_is_killed_leaves_no_process(
+    launched, processes, wait_for_step, eventually, tmp_path
+):
+    run = launched("--workers=2", "--loaders=1")
+    wait_for_step(run, tmp_path / "run", 5)
+    assert len(processes.alive()) == 6
+    run.send(signal.SIGKILL)
+    run.wait(20)
+    eventually(lambda: processes.alive() == [], "ended", 20)

@@ -1,0 +1,48 @@
+"""The same bits, whoever computes them, in real processes."""
+
+import pytest
+
+pytest.importorskip("launchpad", reason="needs Launchpad, which is for Python 3.10")
+
+SMALL = ("--architecture=fc", "--depth=1", "--checkpoint_every=4", "--eval_every=5")
+LAUNCHPAD = ("--engine=launchpad",)
+
+
+@pytest.fixture(params=["spots", "digits"])
+def problem(request, spots):
+    dataset, size = {
+        "spots": (spots, ("--steps=12",)),
+        "digits": ("digits", ("--steps=6", "--target_batch=200")),
+    }[request.param]
+    return (f"--dataset={dataset}", *SMALL, *size)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_launchpad(processes, problem, locally, bits, tmp_path, workers):
+    run = processes.start(
+        "distill", *problem, "--engine=launchpad", f"--workers={workers}", "--out=run"
+    )
+    assert run.wait() == 0, run.said
+    assert "test accuracy" in run.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert processes.alive() == []
+
+
+def test_launchpad_with_loaders(processes, problem, locally, bits, tmp_path):
+    run = processes.start(
+        *("distill", *problem, "--engine=launchpad", "--workers=1", "--loaders=2", "--out=run")
+    )
+    assert run.wait() == 0, run.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert processes.alive() == []
+
+
+def test_workers_started_by_hand(processes, problem, locally, bits, tmp_path, port):
+    server = processes.start("serve", f"--address=localhost:{port}", *problem, "--out=run")
+    workers = [
+        processes.start("worker", f"--server=localhost:{port}", "--threads=1") for _ in range(2)
+    ]
+    assert server.wait() == 0, server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    for worker in workers:
+        assert worker.wait(20) == 0, worker.said

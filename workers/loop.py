@@ -1,0 +1,297 @@
+"""What a worker does: lease tasks, compute them, hand their results in, until there are no more."""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import Any
+
+import numpy as np
+
+from stillhouse import __version__
+from stillhouse.kernels.threads import default_threads
+from stillhouse.workers.cache import BlobCache
+from stillhouse.workers.compute import failure_kind, read_task
+from stillhouse.workers.connection import (
+    PROTOCOL,
+    Answer,
+    Connection,
+    Ended,
+    Forgotten,
+    Refused,
+    Server,
+    ServerGone,
+)
+from stillhouse.workers.heartbeat import Heartbeat
+from stillhouse.workers.leased import Leased
+from stillhouse.workers.local import LocalComputer
+
+__all__ = ["Refused", "Server", "ServerGone", "Work", "work"]
+
+# One that is computed, and one that waits with its images here already.
+_MOST = 2
+_POLL_SECONDS = 0.2
+# How long a worker that is asked to stop tries to finish what it computes.
+_GRACE_SECONDS = 5.0
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a worker did.
+
+    Attributes:
+        end: why it ended: the run is "finished", it was "stopped", the server is "gone", or has
+            "quarantined" it.
+        reason: more of it, where there is.
+        tasks: how many it computed.
+        elements: their kernel elements.
+        seconds: how long it computed them.
+        abandoned: whether it still computes, in a thread that nothing can stop but the end of the
+            process, and that should be an abrupt one.
+    """
+
+    end: str
+    reason: str
+    tasks: int
+    elements: int
+    seconds: float
+    abandoned: bool
+
+    @property
+    def elements_per_second(self) -> float:
+        """How fast it was while it computed."""
+        return self.elements / self.seconds if self.seconds else 0.0
+
+
+def work(
+    server: Server,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    max_idle: float = 60.0,
+    cache_bytes: int = 2**30,
+    should_stop: Callable[[], bool] = lambda: False,
+    backend_override: str | None = None,
+) -> Work:
+    """Compute tasks of a server until it has no more, or is gone.
+
+    While one task is computed, the images of the next are fetched, and the results of the last
+    handed in. A server that is restarted finds its workers back. Memory is that of the kernel, of
+    two tasks and of the cache.
+
+    Args:
+        server: whose tasks.
+        device: what computes, "cpu" or "gpu:0" and so on; only said, JAX has been told before.
+        threads: how many threads a kernel may use; None for its default.
+        max_idle: seconds without an answer after which the server is given up.
+        cache_bytes: of images to keep.
+        should_stop: polled several times a second; when true, a task that is done within seconds
+            is still handed in, any other given back.
+        backend_override: compute by this backend in place of the run's.
+
+    Raises:
+        Refused: if the server does not work with this worker; the message is its reason.
+        ValueError: if the run's backend is not installed here.
+    """
+    worker = _Worker(server, device, threads, max_idle, cache_bytes, should_stop, backend_override)
+    return worker.run()
+
+
+class _Worker:
+    def __init__(
+        self,
+        server: Server,
+        device: str,
+        threads: int | None,
+        max_idle: float,
+        cache_bytes: int,
+        should_stop: Callable[[], bool],
+        backend: str | None,
+    ) -> None:
+        self._server = server
+        self._connection = Connection(server, max_idle, should_stop)
+        self._device, self._threads, self._backend = device, threads, backend
+        self._cache = BlobCache(cache_bytes)
+        self._heartbeat = Heartbeat(server, self._stats)
+        self._computer: LocalComputer | None = None
+        self._id = ""
+        self._waiting: collections.deque[Leased] = collections.deque()
+        self._running: Leased | None = None
+        self._done: Leased | None = None
+        self._tasks, self._elements, self._seconds = 0, 0, 0.0
+
+    def run(self) -> Work:
+        end, reason = "gone", ""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._heartbeat)
+            stack.callback(self._leave)
+            try:
+                self._serve()
+            except Ended as ended:
+                end, reason = ended.how, ended.reason
+            except ServerGone as error:
+                reason = str(error)
+            if end == "stopped":
+                self._finish_running()
+        abandoned = self._running is not None and not self._running.results.done()
+        return Work(end, reason, self._tasks, self._elements, self._seconds, abandoned)
+
+    def _serve(self) -> None:
+        while True:
+            self._register()
+            try:
+                while True:
+                    self._turn()
+            except Forgotten:
+                # What it computes just now may still be of use; a server that was restarted will
+                # not know of it, and say so.
+                _LOGGER.warning("the server has forgotten this worker; registering again")
+                while self._waiting:
+                    self._heartbeat.drop(self._waiting.popleft().id)
+
+    def _register(self) -> None:
+        info = {
+            "version": __version__,
+            "protocol": PROTOCOL,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "device": self._device,
+            "backend": self._backend or "",
+            "threads": self._threads or default_threads(),
+            "config_hash": "",
+        }
+        answer = self._connection.ask("register", info)
+        self._id = answer["worker"]
+        self._heartbeat.beat_as(self._id, answer["heartbeat"])
+        run = answer["run"]
+        backend = self._backend or run["backend"]
+        if self._computer is None or self._computer.backend != backend:
+            self._computer = LocalComputer(backend, self._threads)
+        _LOGGER.info("worker %s of %s, by %s", self._id, run["summary"], backend)
+
+    def _turn(self) -> None:
+        """Do what is next: hand in, ask for more, or see to it that something is computed."""
+        self._connection.pause(0)
+        self._start_next()
+        if self._done is not None:
+            self._hand_in(self._done)
+        elif self._running is None:
+            answer = self._connection.ask("lease", self._id, _MOST)
+            if not self._take(answer):
+                self._connection.pause(answer["wait"])
+        elif not self._prepare_next():
+            wait([self._running.results], timeout=_POLL_SECONDS)
+        if self._done is None and self._running is not None and self._running.results.done():
+            self._done, self._running = self._running, None
+            self._count(self._done)
+
+    def _take(self, answer: Answer) -> bool:
+        """Put the tasks of an answer behind those that wait, and return whether there are any."""
+        for entry in answer["tasks"]:
+            self._waiting.append(Leased(entry))
+            self._heartbeat.hold(entry["id"])
+        return bool(answer["tasks"])
+
+    def _start_next(self) -> None:
+        while self._running is None and self._waiting:
+            if self._prepare_next():
+                continue
+            assert self._computer is not None, "it has registered"
+            self._running = self._waiting.popleft()
+            self._running.start(self._computer)
+
+    def _prepare_next(self) -> bool:
+        """Get the images of the task that is next; return False if there was nothing to do.
+
+        A task that is not wanted any more, or cannot be read, waits no longer.
+        """
+        if not self._waiting:
+            return False
+        leased = self._waiting[0]
+        if not self._heartbeat.revoked(leased.id):
+            if leased.task is not None:
+                return False
+            try:
+                images = self._images(leased.entry["images"])
+                if images is not None:
+                    leased.task = read_task(leased.entry, images)
+                    return True
+            except Refused:
+                raise
+            except ValueError as error:
+                self._connection.ask("fail", self._id, leased.id, "other", str(error))
+        self._waiting.popleft()
+        self._heartbeat.drop(leased.id)
+        return True
+
+    def _images(self, names: list[str]) -> list[np.ndarray] | None:
+        """Return the arrays of these hashes; None if the server has dropped any, and so the task.
+
+        Raises:
+            WireError: if what came is something else.
+        """
+        found = {name: self._cache.get(name) for name in names}
+        missing = [name for name, array in found.items() if array is None]
+        if missing:
+            blobs = self._connection.ask("fetch", self._id, missing)["blobs"]
+            found.update({n: self._cache.add(n, blobs[n]) for n in missing if n in blobs})
+        images = [found[name] for name in names]
+        return None if any(x is None for x in images) else images  # type: ignore[return-value]
+
+    def _hand_in(self, leased: Leased) -> None:
+        """Give the server the results, or say what went wrong, and take what it has next.
+
+        Only then it is over with: who is forgotten meanwhile hands in again.
+        """
+        if self._heartbeat.revoked(leased.id):
+            pass  # Another worker was first.
+        elif error := leased.results.exception():
+            if not isinstance(error, Exception):
+                raise error
+            kind, reason = failure_kind(error), f"{type(error).__name__}: {error}"
+            _LOGGER.warning("task %s failed: %s", leased.id, reason)
+            self._connection.ask("fail", self._id, leased.id, kind, reason)
+        else:
+            room = _MOST - len(self._waiting) - (self._running is not None)
+            arguments = (self._id, leased.id, leased.packed(), leased.seconds, room)
+            self._take(self._connection.ask("complete", *arguments))
+        self._heartbeat.drop(leased.id)
+        self._done = None
+
+    def _count(self, leased: Leased) -> None:
+        assert leased.task is not None, "it was computed"
+        if leased.results.exception() is not None:
+            return
+        self._tasks += 1
+        self._elements += leased.task.elements
+        self._seconds += leased.seconds
+
+    def _finish_running(self) -> None:
+        """Hand in what is done, or soon will be: the server need not have it computed again."""
+        ends = time.monotonic() + _GRACE_SECONDS
+        for last in (self._done, self._running):
+            if last is None:
+                continue
+            wait([last.results], timeout=ends - time.monotonic())
+            if not last.results.done():
+                return
+            if last is self._running:
+                self._count(last)
+            if last.results.exception() is None:
+                with contextlib.suppress(ServerGone, Refused):
+                    self._server.complete(self._id, last.id, last.packed(), last.seconds, 0)
+
+    def _leave(self) -> None:
+        if self._id:
+            with contextlib.suppress(ServerGone, Refused):
+                self._server.leave(self._id)
+
+    def _stats(self) -> dict[str, Any]:
+        return {"tasks": self._tasks, "elements": self._elements, "seconds": self._seconds}
