@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import os
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from absl import logging
 
 from stillhouse.kernels.threads import default_threads
 from stillhouse.launch.config import DistillConfig
+from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
 from stillhouse.launch.engines.serving import run_description
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line
@@ -27,6 +29,7 @@ from stillhouse.server.service import Service
 
 # Of the object store on this machine: the blobs of a step, and the results on their way.
 _STORE_BYTES = 2**30
+_CONNECT_SECONDS = 10.0
 
 
 class RayEngine:
@@ -79,40 +82,52 @@ class RayEngine:
     def _threads(self) -> int:
         if self._compute.threads is not None:
             return self._compute.threads
-        # A cluster counts its processors itself: one is what a worker asks for.
-        return 1 if self._engine.ray_address else self._share
-
-    @property
-    def _share(self) -> int:
-        """The threads of each of the workers on this machine."""
+        if self._engine.ray_address is not None:
+            return 1  # A worker asks its cluster for as many processors.
         return max(default_threads() // self._engine.workers, 1)
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[None]:
         """Be connected to the cluster, or to one of our own that ends afterwards."""
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
         address = self._engine.ray_address
         try:
-            if address is None:
-                logging.info("starting Ray on this machine")
-                self._ray.init(
-                    address="local",  # and not whatever cluster is found
-                    num_cpus=self._engine.workers * self._threads,
-                    include_dashboard=False,
-                    object_store_memory=_STORE_BYTES,
-                    _node_ip_address="127.0.0.1",
-                    **quiet,
-                )
-            else:
-                self._ray.init(address=address, **quiet)
-        except (ValueError, OSError, RuntimeError) as error:
-            self._ray.shutdown()
-            where = "on this machine" if address is None else f"at --ray_address={address}"
-            raise CommandError(f"no Ray cluster {where}: {one_line(error)}", BAD_INPUT) from error
-        try:
+            try:
+                self._connect(address)
+            except (ValueError, OSError, RuntimeError) as error:
+                where = "on this machine" if address is None else f"at --ray_address={address}"
+                message = f"no Ray cluster {where}: {one_line(error)}"
+                raise CommandError(message, BAD_INPUT) from error
             yield
         finally:
             self._ray.shutdown()
+
+    def _connect(self, address: str | None) -> None:
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "WARNING"}
+        if address is not None:
+            _check_listens(address)
+            self._ray.init(address=address, **quiet)
+            return
+        logging.info("starting Ray on this machine")
+        self._ray.init(
+            address="local",  # and not whatever cluster is found
+            num_cpus=self._engine.workers * self._threads,
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+            **quiet,
+        )
+
+
+def _check_listens(address: str) -> None:
+    """Check that somebody does, at an address of host and port; Ray itself would try for minutes.
+
+    Raises:
+        ValueError: if the address is none.
+        OSError: if nobody does.
+    """
+    if "://" in address or ":" not in address:  # Such as auto.
+        return
+    socket.create_connection(parse_address(address, "ray_address"), _CONNECT_SECONDS).close()
 
 
 def _import_ray(*, alone: bool) -> Any:

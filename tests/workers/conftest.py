@@ -8,6 +8,10 @@ from stillhouse.data.wire import digest, pack, unpack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.tasks import Task
+from stillhouse.workers import leased
+from stillhouse.workers.loop import work
+
+PATIENCE = 60
 
 SPEC = KernelSpec(fc(1))
 
@@ -125,3 +129,44 @@ def tasks(images):
 @pytest.fixture
 def stand_in():
     return StandIn
+
+
+@pytest.fixture
+def slowly(monkeypatch):
+    """Let what is computed first wait for an event, and say when it has begun."""
+
+    class Slowly:
+        begun, goes_on = threading.Event(), threading.Event()
+
+    def compute(kernel, task):
+        Slowly.begun.set()
+        assert Slowly.goes_on.wait(PATIENCE)
+        return original(kernel, task)
+
+    original = leased.compute
+    monkeypatch.setattr(leased, "compute", compute)
+    yield Slowly
+    Slowly.goes_on.set()
+
+
+@pytest.fixture
+def background():
+    """Let a worker work in a thread; its result is what the function returned gives."""
+    threads = []
+
+    def start(*arguments, **options):
+        outcome = []
+        thread = threading.Thread(target=lambda: outcome.append(work(*arguments, **options)))
+        threads.append(thread)
+        thread.start()
+
+        def result():
+            thread.join(PATIENCE)
+            return outcome[0]
+
+        return result
+
+    yield start
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

@@ -1,5 +1,4 @@
 import logging
-import threading
 import time
 
 import numpy as np
@@ -23,47 +22,6 @@ def assert_all_done(server, tasks):
         expected = run_task(kernel(task.spec, backend="xla", threads=1), task)
         for result, wanted in zip(server.results[name], expected, strict=True):
             np.testing.assert_array_equal(result, wanted)
-
-
-@pytest.fixture
-def slowly(monkeypatch):
-    """Let what is computed first wait for an event, and say when it has begun."""
-
-    class Slowly:
-        begun, goes_on = threading.Event(), threading.Event()
-
-    def compute(kernel, task):
-        Slowly.begun.set()
-        assert Slowly.goes_on.wait(PATIENCE)
-        return original(kernel, task)
-
-    original = leased.compute
-    monkeypatch.setattr(leased, "compute", compute)
-    yield Slowly
-    Slowly.goes_on.set()
-
-
-@pytest.fixture
-def background():
-    """Let a worker work in a thread; its result is what the function returned gives."""
-    threads = []
-
-    def start(*arguments, **options):
-        outcome = []
-        thread = threading.Thread(target=lambda: outcome.append(work(*arguments, **options)))
-        threads.append(thread)
-        thread.start()
-
-        def result():
-            thread.join(PATIENCE)
-            return outcome[0]
-
-        return result
-
-    yield start
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
 
 
 def until(condition):
@@ -283,50 +241,3 @@ def test_a_backend_that_is_not_here_is_this_workers_fault(stand_in, tasks):
     kind, reason = server.failures["t0"]
     assert kind == "other"
     assert "`backend` must be one of" in reason
-
-
-def test_asked_to_stop_it_finishes_what_it_computes(stand_in, tasks, slowly, background):
-    server, stop = stand_in(tasks[:2]), threading.Event()
-    result = background(server, threads=1, should_stop=stop.is_set)
-    assert slowly.begun.wait(PATIENCE)
-    stop.set()
-    slowly.goes_on.set()
-    done = result()
-    assert (done.end, done.tasks) == ("stopped", 1)
-    assert list(server.results) == ["t0"]
-    assert server.called("complete")[-1][-1] == 0
-    assert server.left == ["w1"]
-
-
-def test_asked_to_stop_it_drops_what_takes_long(stand_in, tasks, slowly, background, monkeypatch):
-    monkeypatch.setattr("stillhouse.workers.loop._GRACE_SECONDS", 0.1)
-    server, stop = stand_in(tasks[:2]), threading.Event()
-    result = background(server, threads=1, should_stop=stop.is_set)
-    assert slowly.begun.wait(PATIENCE)
-    stop.set()
-    assert result().end == "stopped"
-    assert server.left == ["w1"]
-    assert not server.results
-
-
-def test_asked_to_stop_it_waits_for_nobody(stand_in, background):
-    server, stop = stand_in(), threading.Event()
-    server.stops = False
-    result = background(server, should_stop=stop.is_set)
-    until(lambda: len(server.called("lease")) > 2)
-    server.next_answers["lease"] += [ServerGone("no answer")] * 1000
-    stop.set()
-    assert result().end == "stopped"
-
-
-def test_an_interruption_gives_back_what_it_holds(stand_in, tasks):
-    server = stand_in(tasks)
-
-    def stop():
-        if server.called("complete"):
-            raise KeyboardInterrupt
-        return False
-
-    with pytest.raises(KeyboardInterrupt):
-        work(server, threads=1, should_stop=stop)
-    assert server.left == ["w1"]

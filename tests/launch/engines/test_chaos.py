@@ -17,7 +17,7 @@ SEED = 20
 
 @pytest.fixture
 def problem(spots):
-    return (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--steps=300",
+    return (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--steps=200",
             "--checkpoint_every=20", "--eval_every=0")  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_a_server_killed_again_and_again_while_its_workers_live(
     assert [w.wait(20) for w in workers] == [0, 0]
     # At most an interval of checkpoints was computed again, each time.
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines][-1] == 300
+    assert [line["step"] for line in lines][-1] == 200
 
 
 @pytest.fixture
@@ -136,15 +136,30 @@ def test_a_node_of_launchpad_that_is_killed_is_started_again(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_launchpad_saves_and_ends_all(
-    launched, processes, wait_for_step, same_bits, tmp_path, number, code
+    launched, processes, wait_for_step, tmp_path, number, code
 ):
-    run = launched("--workers=2", "--loaders=1")
+    run = launched("--workers=2")
     wait_for_step(run, tmp_path / "run", 10)
     run.send(number)
     assert run.wait(40) == code, run.said
-    assert "stopped after step" in run.said and "Traceback" not in run.said
+    last = run.said.strip().splitlines()[-1]
+    assert last.startswith("stillhouse distill: error: stopped after step"), run.said
+    assert "Traceback" not in run.said
     assert processes.alive() == []
+
+
+def test_a_server_of_launchpad_that_is_killed_ends_all_and_the_same_command_goes_on(
+    launched, workers_of, processes, wait_for_step, eventually, same_bits, tmp_path
+):
     run = launched("--workers=1")
+    wait_for_step(run, tmp_path / "run", 25)
+    (server,) = {*processes.alive()} - {run.pid, *workers_of(run)}
+    os.kill(server, signal.SIGKILL)
+    assert run.wait(40) == 1, run.said
+    last = run.said.strip().splitlines()[-1]
+    assert "the server was ended by SIGKILL; the same command goes on" in last
+    assert processes.alive() == []
+    run = launched("--workers=2", "--loaders=1")
     assert run.wait() == 0, run.said
     assert "going on after step" in run.said
     same_bits()

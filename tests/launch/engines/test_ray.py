@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def problem(spots):
 @pytest.fixture
 def long(spots):
     """A run that takes long enough for accidents."""
-    return (f"--dataset={spots}", *FC, "--steps=300", "--target_batch=180")
+    return (f"--dataset={spots}", *FC, "--steps=150", "--target_batch=180")
 
 
 def actors(processes):
@@ -107,13 +108,44 @@ def test_killed_it_leaves_no_process(processes, long, tmp_path, eventually, wait
 
 
 @needs_ray
-def test_no_cluster_is_one_line(processes, problem):
-    run = processes.start("distill", *problem, *RAY, "--ray_address=localhost:1", "--out=run")
-    assert run.wait() == 2
-    assert (
-        run.said.count("error:") == 1 and "no Ray cluster at --ray_address=localhost:1" in run.said
-    )
+@pytest.mark.parametrize("address", ["localhost:1", "localhost:x", "auto"])
+def test_no_cluster_is_one_line(processes, problem, address):
+    run = processes.start("distill", *problem, *RAY, f"--ray_address={address}", "--out=run")
+    assert run.wait(60) == 2
+    assert f"no Ray cluster at --ray_address={address}: " in run.said
+    assert run.said.count("error:") == 1 and "Traceback" not in run.said
+
+
+@pytest.fixture
+def cluster(monkeypatch, port, eventually):
+    """A Ray cluster of somebody else's, with a token; the address at which it is."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Not the test's folder, whose name is too long for a socket.
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            *("--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2"),
+            *("--include-dashboard=false", f"--temp-dir={folder}"),
+        ]
+        with open(Path(folder) / "said", "wb") as said:
+            ray = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+        try:
+            eventually(lambda: "Ray runtime started" in (Path(folder) / "said").read_text(), "up", 60)
+            yield f"127.0.0.1:{port}"
+            assert ray.poll() is None, "nobody else has ended it"
+        finally:
+            os.killpg(ray.pid, signal.SIGTERM)
+            ray.wait(60)
+
+
+@needs_ray
+def test_on_a_cluster_that_is_there(processes, problem, locally, bits, tmp_path, cluster):
+    run = processes.start("distill", *problem, *RAY, f"--ray_address={cluster}", "--out=run")
+    assert run.wait() == 0, run.said
     assert "Traceback" not in run.said
+    assert bits(tmp_path / "run") == locally(problem)
 
 
 def test_without_ray_it_says_what_to_install(problem, tmp_path):

@@ -1,0 +1,235 @@
+"""`stillhouse worker`, in a process of its own, and the real server in this one."""
+
+import builtins
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import stillhouse
+from stillhouse.kernels.architecture import conv
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.tasks import Task
+from stillhouse.server.blobs import BlobStore
+from stillhouse.server.evaluation import Interrupted
+from stillhouse.server.pool import WorkerPool
+from stillhouse.server.scheduler import Scheduler
+from stillhouse.server.service import Service
+from stillhouse.workers.local import LocalComputer
+
+ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
+PATIENCE = 120
+_SPEC = KernelSpec(conv(1))
+
+
+@pytest.fixture(autouse=True)
+def courier(monkeypatch):
+    monkeypatch.setattr(builtins, "__import__", builtins.__import__)
+    return pytest.importorskip("courier", reason="Courier is not installed")
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def served(port):
+    """A pool and its service at the port."""
+    from stillhouse.launch.engines.courier_server import serve_courier
+
+    ends = time.monotonic() + PATIENCE
+    scheduler = Scheduler(time.monotonic, heartbeat=0.5)
+    config = {
+        "version": stillhouse.__version__,
+        "config_hash": "f00",
+        "backend": "xla",
+        "summary": "a run of two steps",
+    }
+    with WorkerPool(scheduler, BlobStore(), should_stop=lambda: time.monotonic() > ends) as pool:
+        with serve_courier(Service(pool, config), port):
+            yield pool, config
+
+
+@pytest.fixture
+def start(port):
+    """Start a worker; whatever happens to the test, its process ends with it."""
+    started = []
+
+    def run(*flags, server=None):
+        command = ["worker", f"--server={server or f'localhost:{port}'}", "--threads=1", *flags]
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENTRY, *command], stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+
+
+def task(images, side, seed=0):
+    shape = (images, side, side, 1)
+    x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return Task("block", _SPEC, (x, x))
+
+
+def wait_for(pool, state):
+    """Wait until there is a worker in this state, and return what is known of it."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        for worker in pool.workers():
+            if worker["state"] == state:
+                return worker
+        time.sleep(0.01)
+    raise AssertionError(f"no worker is {state}: {pool.workers()}")
+
+
+def test_it_computes_until_the_run_ends(served, start):
+    pool, _ = served
+    process = start()
+    tasks = [task(8, 6, seed) for seed in range(4)]
+    expected = LocalComputer("xla", threads=1).results(tasks)
+    for found, wanted in zip(pool.results(tasks), expected, strict=True):
+        np.testing.assert_array_equal(found[0], wanted[0])
+    pool.close()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    lines = [line.partition("] ")[2] for line in errors.splitlines() if "] " in line]
+    first, last = [line for line in lines if "worker" in line or "tasks" in line]
+    assert "of a run of two steps, by xla" in first
+    assert last.startswith("the run has ended; 4 tasks done, 256 kernel elements, ")
+    assert last.endswith(" elements/s")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_idle_it_leaves_when_told_to(served, start, number, code):
+    pool, _ = served
+    process = start()
+    wait_for(pool, "idle")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+    assert "stopped; 0 tasks done" in errors.splitlines()[-1]
+    assert not pool.live
+
+
+@pytest.fixture
+def lent(served):
+    """Have a task computed that takes minutes, by whoever comes."""
+    pool, _ = served
+
+    def run():
+        with contextlib.suppress(Interrupted):
+            list(pool.results([task(1500, 24)]))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield pool
+    pool.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+# An ordinary end of the process would be SIGABRT, by XLA.
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_busy_it_gives_back_what_takes_long(lent, start, number, code):
+    process = start()
+    wait_for(lent, "busy")
+    time.sleep(1)
+    begun = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+    assert time.monotonic() - begun < 20
+    assert "stopping after this task" in errors
+    assert "stopped; 0 tasks done" in errors.splitlines()[-1]
+    assert lent.counts()["queued"] == 1
+    assert not lent.live
+
+
+def test_told_twice_it_ends_at_once(lent, start):
+    process = start()
+    wait_for(lent, "busy")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    while "stopping after this task" not in process.stderr.readline():
+        pass
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 4
+    assert errors.splitlines()[-1] == "stillhouse worker: error: interrupted"
+
+
+def test_killed_its_task_goes_to_another(lent, start):
+    first = start()
+    wait_for(lent, "busy")
+    first.kill()
+    wait_for(lent, "lost")
+    start()
+    wait_for(lent, "busy")
+    assert lent.counts()["retries"] == 1
+
+
+def test_it_beats_while_it_computes(lent, start):
+    start()
+    wait_for(lent, "busy")
+    time.sleep(3)  # Six heartbeats; it is lost after two.
+    assert wait_for(lent, "busy")["attempts"] == 1
+    assert lent.live == 1
+
+
+def test_where_there_is_no_server_it_gives_up(start, port):
+    process = start("--max_idle=0.5")
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    last = errors.splitlines()[-1]
+    assert last.startswith(
+        f"stillhouse worker: error: no answer from the server at localhost:{port} "
+    )
+    assert " for 0.5 s; 0 tasks done" in last
+    assert "Traceback" not in errors
+
+
+def test_another_version_is_refused(served, start, monkeypatch):
+    pool, _ = served
+    command = ENTRY.replace("from", "import stillhouse; stillhouse.__version__ = '7.0'; from", 1)
+    monkeypatch.setattr(sys.modules[__name__], "ENTRY", command)
+    process = start()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert errors.splitlines()[-1].startswith("stillhouse worker: error: the run's release")
+    assert "7.0" in errors
+    assert pool.workers() == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--server=node1", "`--server` must be host:port, such as node1:18400, got 'node1'"),
+        ("--server=node1:x", "`--server` must be host:port"),
+        ("--server=:18400", "`--server` must be host:port"),
+        ("--device=tpu", "`--device` must be cpu, or gpu: and a number"),
+        ("--threads=0", "`--threads` must be"),
+        ("--max_idle=-1", "`--max_idle` must be a positive number"),
+    ],
+)
+def test_wrong_flags_are_named(refused, flag, message):
+    assert message in refused("worker", flag)
+
+
+def test_without_courier_it_says_what_to_do(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "courier", None)
+    assert "Courier, which is missing here" in refused("worker", "--server=node1:18400")
