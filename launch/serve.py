@@ -3,7 +3,7 @@
 from stillhouse.launch.config import ServeConfig
 from stillhouse.launch.engines.courier_server import check_port, parse_address
 from stillhouse.launch.engines.guard import import_courier
-from stillhouse.launch.engines.serving import run_served
+from stillhouse.launch.engines.serving import leave_gpus_to_workers, run_served
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.running import summarise_if_finished
@@ -16,6 +16,7 @@ def run(config: ServeConfig) -> int:
     Raises:
         CommandError: if the settings are wrong, or the run was stopped.
     """
+    leave_gpus_to_workers()
     with bad_input():
         import_courier()
         _, port = parse_address(config.listen.address, "address")

@@ -56,8 +56,8 @@ class Roster:
         return sum(other.state == "live" for other in there) >= self.live
 
     def quarantine(self, worker: WorkerState, reason: str) -> None:
-        """Trust a worker no longer."""
-        self.live -= worker.state == "live"
+        """Trust a live worker no longer."""
+        self.live -= 1
         worker.state, worker.reason = "quarantined", reason
 
     def remove(self, worker: WorkerState) -> None:

@@ -32,7 +32,13 @@ MODULES = [
     *(file.relative_to(ROOT).as_posix() for room in ROOMS for file in (ROOT / room).rglob("*.py")),
 ]
 # Distributions whose module has another name.
-MODULE_OF = {"absl-py": "absl", "pillow": "PIL", "scikit-learn": "sklearn"}
+MODULE_OF = {
+    "absl-py": "absl",
+    "dm-launchpad": "launchpad",
+    "dm-reverb": "reverb",
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+}
 
 
 def test_the_package_list_is_that_of_the_folders():

@@ -14,6 +14,7 @@ from stillhouse.kernels.threads import default_threads
 from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.engines import nodes
 from stillhouse.launch.engines.processes import Crowd, Node, NodeFailedError, commands_of
+from stillhouse.launch.engines.serving import leave_gpus_to_workers
 from stillhouse.launch.errors import INTERRUPTED, STOPPED, TERMINATED, CommandError
 from stillhouse.launch.job import Job
 
@@ -58,8 +59,7 @@ class LaunchpadEngine:
     """An `Engine` and a `Crew`: the processes of one Launchpad program."""
 
     def __init__(self) -> None:
-        # Or this process, which computes nothing, would take a GPU's memory from its worker.
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        leave_gpus_to_workers()
         # TensorFlow, which comes with Reverb, tells at length which GPU libraries it misses.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         self._commands: dict[str, list[Any]] = {}

@@ -1,6 +1,8 @@
 """What the nodes of the Launchpad program do, each in a process of its own."""
 
 import contextlib
+import functools
+import os
 import signal
 import socket
 import sys
@@ -11,7 +13,6 @@ from typing import Any
 
 import launchpad as lp
 
-from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.devices import use_device
 from stillhouse.launch.engines import loaders
@@ -34,7 +35,10 @@ class ServerNode(lp.CourierNode):
     def run(self) -> None:
         """Run the job, and end the process with the run's exit code."""
         server = self._construct_instance()
-        sys.exit(server.serve(lp.get_port_from_address(self.courier_address.resolve())))
+        code = server.serve(lp.get_port_from_address(self.courier_address.resolve()))
+        sys.stdout.flush()
+        # An ordinary exit is aborted where a call of Reverb's still waits for a queue that died.
+        os._exit(code)
 
 
 class Server:
@@ -69,17 +73,12 @@ class Server:
     def _run(self, port: int, signals: StopSignals) -> int:
         with bad_input():
             job = prepare(self._config)
-        with contextlib.ExitStack() as stack:
-            if self._queue is None:
-                return run_served(job, port, signals)
-            receive = loaders.receive_from(self._queue)
-            most = loaders.AHEAD * self._config.engine.loaders
-            arrivals = stack.enter_context(loaders.Arrivals(receive, most))
-
-            def loaded(batches: TargetBatches) -> TargetBatches:
-                return loaders.loaded_batches(batches, arrivals)
-
-            return run_served(job, port, signals, batches=loaded)
+        serve = functools.partial(run_served, job, port, signals, may_come_back=False)
+        if self._queue is None:
+            return serve()
+        most = loaders.AHEAD * self._config.engine.loaders
+        with loaders.Arrivals(loaders.receive_from(self._queue), most) as arrivals:
+            return serve(batches=functools.partial(loaders.loaded_batches, arrivals=arrivals))
 
 
 def run_worker(server: Any, launcher: int, device: str, threads: int) -> None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,14 +109,17 @@ class RayEngine:
             self._ray.init(address=address, **quiet)
             return
         logging.info("starting Ray on this machine")
-        self._ray.init(
-            address="local",  # and not whatever cluster is found
-            num_cpus=self._engine.workers * self._threads,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
+        with warnings.catch_warnings():
+            # JAX warns of every fork; these only start other programs.
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+            self._ray.init(
+                address="local",  # and not whatever cluster is found
+                num_cpus=self._engine.workers * self._threads,
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
 
 
 def _check_listens(address: str) -> None:

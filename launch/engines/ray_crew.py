@@ -20,8 +20,8 @@ from stillhouse.server.service import Service
 
 # One that is computed, and one that waits with its images on the way.
 _MOST = 2
-# So often is the server asked on behalf of idle workers; and so long do results wait at most.
-_POLL_SECONDS = 0.02
+# So often is the server asked on behalf of idle workers. It costs a call in this process for each.
+_POLL_SECONDS, _POLL_SECONDS_PER_WORKER = 0.002, 0.0001
 _SECONDS_TO_PLACE = 15.0
 _MOST_STILLBORN = 3
 # Calls beside the one that computes, so that a sign of life need not wait for it.
@@ -161,12 +161,16 @@ class RayCrew:
         except Exception as error:
             self._error = error
 
+    @property
+    def _pause(self) -> float:
+        return _POLL_SECONDS + _POLL_SECONDS_PER_WORKER * self._count
+
     def _back(self, refs: list[Any]) -> set[Any]:
         """Return the calls that have come back, after a moment if there are none yet."""
         if not refs:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._pause)
             return set()
-        self._ray.wait(refs, num_returns=1, timeout=_POLL_SECONDS)
+        self._ray.wait(refs, num_returns=1, timeout=self._pause)
         return set(self._ray.wait(refs, num_returns=len(refs), timeout=0)[0])
 
     def _tell_who_waits(self) -> None:
@@ -250,7 +254,7 @@ class RayCrew:
             if refs is not None:
                 member.calls[member.actor.run.remote(entry, *refs)] = entry["id"]
         if not answer.get("tasks"):
-            member.lease_due = time.monotonic() + min(answer.get("wait", 1.0), _POLL_SECONDS)
+            member.lease_due = time.monotonic() + self._pause
         if answer["status"] == "unknown":
             self._register(member)
 

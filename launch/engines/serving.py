@@ -1,9 +1,11 @@
 """A run whose kernel blocks are computed by whoever connects."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging as standard_logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +15,7 @@ from absl import logging
 import stillhouse
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.engines.courier_server import serve_courier
+from stillhouse.launch.errors import bad_input
 from stillhouse.launch.job import Job
 from stillhouse.launch.running import run_job
 from stillhouse.launch.signals import StopSignals
@@ -42,43 +45,52 @@ def run_served(
     port: int,
     signals: StopSignals,
     *,
+    may_come_back: bool = True,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
     """Run a job to its end by the workers that call at a port, and return the exit code.
 
-    Those who are there when the run ends are told to end too. Not so if it was stopped by a
-    signal: they wait for the server to come back, as long as each was told to.
+    Those who are there when the run ends are told to end too.
 
     Args:
         job: what to run.
         port: where Courier listens, on all interfaces.
         signals: entered; asked whether to stop, also while there is no worker.
+        may_come_back: whether workers wait for the server, as long as each was told to, where the
+            run was stopped by a signal.
         batches: gives whoever hands out the target batches.
 
     Raises:
-        ValueError: if another process listens there.
-        CommandError: if the folder is in use, or the run was stopped.
+        CommandError: if another process listens there, the folder is in use, or the run was
+            stopped.
     """
     # Who comes and goes is what one wants to see here.
     standard_logging.getLogger("stillhouse.server").setLevel(standard_logging.INFO)
     scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
-    with WorkerPool(scheduler, BlobStore(), should_stop=signals.asked) as pool:
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(WorkerPool(scheduler, BlobStore(), should_stop=signals.asked))
         service = Service(pool, run_description(job))
+        with bad_input():
+            stack.enter_context(serve_courier(service, port))
+        logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
         served = dataclasses.replace(job, computer=TiledComputer(pool))
-        with serve_courier(service, port):
-            logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
-            try:
-                return run_job(served, signals=signals, on_progress=service.report, batches=batches)
-            finally:
-                if not signals.asked():
-                    pool.close()
-                    _say_farewell(service, signals)
+        try:
+            return run_job(served, signals=signals, on_progress=service.report, batches=batches)
+        finally:
+            if not (may_come_back and signals.asked()):
+                pool.close()
+                _say_farewell(service)
 
 
-def _say_farewell(service: Service, signals: StopSignals) -> None:
+def leave_gpus_to_workers() -> None:
+    """Let JAX here, which computes next to nothing, not take a GPU's memory from its worker."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def _say_farewell(service: Service) -> None:
     """Keep answering until all workers have gone, or for a few seconds."""
     until = time.monotonic() + _FAREWELL_SECONDS
-    while time.monotonic() < until and not signals.asked():
+    while time.monotonic() < until:
         if not any(worker["state"] != "lost" for worker in service.status()["workers"]):
             return
         time.sleep(0.05)

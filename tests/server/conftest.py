@@ -1,20 +1,30 @@
+import contextlib
 import dataclasses
+import threading
+import time
 
 import numpy as np
 import pytest
 
+import stillhouse
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.dataset import dataset_from_arrays
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import fit_transform
+from stillhouse.data.wire import pack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.kip import KipConfig
+from stillhouse.methods.tasks import Task
 from stillhouse.server.algorithms import Kip, LabelSolve
+from stillhouse.server.blobs import BlobStore
 from stillhouse.server.distillation import distil
-from stillhouse.server.evaluation import Evaluation
+from stillhouse.server.evaluation import Evaluation, Interrupted
+from stillhouse.server.pool import WorkerPool
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
+from stillhouse.server.scheduler import Scheduler
+from stillhouse.server.service import Service
 from stillhouse.workers.local import LocalComputer
 
 SPEC = KernelSpec(fc(1))
@@ -73,3 +83,77 @@ def workshop():
 @pytest.fixture
 def schedule():
     return Schedule(7, checkpoint_every=3, eval_every=2)
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+class House:
+    """A service with one task of each kind to lend, and somebody who waits for their results."""
+
+    run = {"version": stillhouse.__version__, "config_hash": "c0", "backend": "xla", "summary": "s"}
+    info = {
+        **{"version": stillhouse.__version__, "protocol": 1, "host": "there", "pid": 7},
+        **{"device": "gpu:0", "backend": "", "threads": 2, "config_hash": ""},
+    }
+
+    def __init__(self, **run):
+        self.tasks = all_kinds_of_tasks()
+        self.clock = Clock()
+        self.blobs = BlobStore()
+        self.pool = WorkerPool(Scheduler(self.clock), self.blobs)
+        self.service = Service(self.pool, {**self.run, **run}, clock=self.clock)
+        self.results = []
+        self._thread = threading.Thread(target=self._wait, daemon=True)
+        self._thread.start()
+        while self.pool.counts()["queued"] < len(self.tasks):
+            time.sleep(0.0001)
+
+    def _wait(self):
+        with contextlib.suppress(Interrupted):
+            self.results += self.pool.results(self.tasks)
+
+    def join(self):
+        return self.service.register(self.info)["worker"]
+
+    def hand_in(self, worker, entry, most=0):
+        """Complete a task with results of the right shapes."""
+        shapes = self.tasks[int(entry["id"].split("-")[1]) - 1].result_shapes
+        results = [pack(np.ones(shape, np.float32)) for shape in shapes]
+        return self.service.complete(worker, entry["id"], results, 0.1, most)
+
+    def finish(self):
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self.results
+
+    def close(self):
+        self.pool.close()
+        self._thread.join(10)
+
+
+def all_kinds_of_tasks():
+    x1, x2 = (np.full((n, 4, 4, 1), n, np.float32) for n in (2, 3))
+    g = np.ones((2, 3), np.float32)
+    return [
+        Task("gram", SPEC, (x1,)),
+        Task("block", SPEC, (x1, x2)),
+        Task("gram_vjp", SPEC, (x1,), g[:, :2]),
+        Task("block_vjp", SPEC, (x1, x2), g, (0, 1)),
+    ]
+
+
+@pytest.fixture(scope="session")
+def make_house():
+    return House
+
+
+@pytest.fixture
+def house():
+    house = House()
+    yield house
+    house.close()

@@ -127,6 +127,11 @@ def steps_of(folder):
     return json.loads(lines[-1])["step"] if lines and lines[-1].endswith("}") else 0
 
 
+@pytest.fixture(name="steps_of")
+def steps_of_fixture():
+    return steps_of
+
+
 @pytest.fixture
 def wait_for_step():
     """Wait until a run has come so far."""

@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,41 @@ def test_workers_killed_again_and_again(serve, worker, wait_for_step, same_bits,
     assert server.wait() == 0, server.said
     same_bits()
     assert "lost" in server.said
+
+
+def test_a_worker_is_killed_in_every_step(
+    processes, port, worker, eventually, steps_of, locally, bits, tmp_path
+):
+    # Steps of a second, so that whoever is killed is computing.
+    problem = ("--dataset=digits", "--depth=2", "--ipc=5", "--target_batch=1300", "--steps=6")
+    problem = (*problem, "--checkpoint_every=2", "--eval_every=0")
+    server = processes.start(
+        *("serve", f"--address=localhost:{port}", *problem, f"--heartbeat={HEARTBEAT}", "--out=run")
+    )
+    workers, killed_at = [worker() for _ in range(3)], set()
+
+    def victim():
+        there = workers_that_joined(server)
+        return next((w for w in workers if w.pid in there), None)
+
+    def kill_one():
+        step, found = steps_of(tmp_path / "run"), victim()
+        if step not in killed_at and found is not None:
+            killed_at.add(step)
+            found.send(signal.SIGKILL)
+            workers.remove(found)
+            workers.append(worker())
+        return step == 5
+
+    eventually(kill_one, "at the last step", command=server)
+    assert server.wait() == 0, server.said
+    assert killed_at == set(range(6))
+    assert bits(tmp_path / "run") == locally(problem)
+
+
+def workers_that_joined(server):
+    """The processes of all workers that a server says have joined."""
+    return [int(pid) for pid in re.findall(r":(\d+)\) has joined", server.said)]
 
 
 def test_the_only_worker_is_killed_and_another_comes(
@@ -163,6 +199,29 @@ def test_a_server_of_launchpad_that_is_killed_ends_all_and_the_same_command_goes
     assert run.wait() == 0, run.said
     assert "going on after step" in run.said
     same_bits()
+
+
+def has_open(pid, file):
+    """Whether a process has a file open, or part of its memory is one of that name."""
+    links = [os.path.realpath(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return any(file in link for link in links) or file in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_loaders_and_their_queue_are_killed(
+    launched, processes, wait_for_step, same_bits, tmp_path
+):
+    run = launched("--workers=1", "--loaders=1")
+    wait_for_step(run, tmp_path / "run", 10)
+    others = [pid for pid in processes.alive() if not has_open(pid, "metrics.jsonl")]
+    killed = [pid for pid in others if pid != run.pid and has_open(pid, "/reverb/")]
+    assert len(killed) == 2
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    assert run.wait() == 0, run.said
+    for name in ("queue/0", "loader/0"):
+        assert f"{name} was ended by SIGKILL; started again" in run.said
+    same_bits()
+    assert processes.alive() == []
 
 
 def test_a_launcher_that_is_killed_leaves_no_process(

@@ -58,6 +58,7 @@ def test_batches_of_the_loaders_come_in_time(processes, problem, locally, bits, 
     assert processes.alive() == []
 
 
+@pytest.mark.filterwarnings("ignore:distutils Version:DeprecationWarning")
 def test_a_program_has_a_node_for_each_part(spots, tmp_path):
     groups = build_program(config_of(spots, tmp_path, workers=3, loaders=2)).groups
     assert {label: len(nodes) for label, nodes in groups.items()} == {

@@ -112,6 +112,7 @@ def test_what_did_not_come_is_made_here(job, batches, eventually):
     arrivals.__exit__()
 
 
+@pytest.mark.filterwarnings("ignore:distutils Version:DeprecationWarning")
 def test_loaders_queue_the_batches_of_a_run(job, batches, eventually):
     reverb = pytest.importorskip("reverb", reason="needs Reverb, which is for Python 3.10")
     from stillhouse.launch.engines.loaders import queue_tables, receive_from
