@@ -20,10 +20,6 @@ from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
 
-# Tasks that are queued, lent or done ahead of the one whose result is next: enough that nobody is
-# idle, and no more, since their results wait in memory.
-_FEWEST_AHEAD = 32
-_AHEAD_PER_WORKER = 4
 # So many are packed before the next look at what is done.
 _BATCH = 32
 _POLL_SECONDS = 0.25
@@ -97,7 +93,7 @@ class WorkerPool:
         images, ids, left = PackedImages(self._blobs), collections.deque[str](), iter(tasks)
         try:
             while True:
-                room = max(_FEWEST_AHEAD, _AHEAD_PER_WORKER * self.live) - len(ids)
+                room = self._scheduler.roster.tasks_ahead - len(ids)
                 batch = list(itertools.islice(left, max(0, min(room, _BATCH))))
                 ids.extend(self._submit(batch, images))
                 if not ids:
@@ -128,7 +124,7 @@ class WorkerPool:
 
     def idle_seconds(self) -> float:
         """Return after how long a worker with nothing to do had best ask again."""
-        return 0.02 + 0.0005 * self.live
+        return self._scheduler.roster.idle_seconds
 
     def fetch(self, worker: str, names: Sequence[str]) -> dict[str, bytes]:
         """Return the blobs of these hashes that are there."""

@@ -6,6 +6,8 @@ import itertools
 from stillhouse.server.leases import TaskState, WorkerInfo, WorkerState
 
 _LOST_REMEMBERED = 256
+_FEWEST_AHEAD = 32
+_AHEAD_PER_WORKER = 4
 
 
 class Roster:
@@ -32,6 +34,19 @@ class Roster:
     def all(self) -> list[WorkerState]:
         """Return the workers that are there, and behind them the last ones that were lost."""
         return [*self._workers.values(), *self._lost.values()]
+
+    @property
+    def idle_seconds(self) -> float:
+        """After how long a worker with nothing to do had best ask again, the server not drowned."""
+        return 0.02 + 0.0005 * self.live
+
+    @property
+    def tasks_ahead(self) -> int:
+        """How many tasks to have in the scheduler, whose results are still to be gathered.
+
+        Enough that nobody is idle, and no more, since results that are ahead wait in memory.
+        """
+        return max(_FEWEST_AHEAD, _AHEAD_PER_WORKER * self.live)
 
     def join(self, info: WorkerInfo, now: float) -> WorkerState:
         """Take a worker in."""

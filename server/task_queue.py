@@ -8,7 +8,7 @@ from stillhouse.server.leases import TaskState
 
 # How far from the front a task may be picked for what its worker holds. At the front, so that
 # results leave about in order, and no pick takes longer where thousands wait.
-_WINDOW = 64
+_WINDOW = 128
 
 
 class TaskQueue:

@@ -38,6 +38,19 @@ def test_it_is_told_in_words(stillhouse, small, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_with_workers_it_plays_a_step(stillhouse, small):
+    result = stillhouse("plan", *small, "--workers=4")
+    assert result.code == 0
+    assert "4 workers        about" in result.out and "busy" in result.out
+    assert "x the least possible" in result.out
+    plan = json.loads(stillhouse("plan", *small, "--workers=4", "--json").out)
+    assert plan["workers"] == 4 and 0 < plan["busy_share"] <= 1 and plan["step_seconds"] > 0
+    moved = plan["step_bytes_down"] + plan["step_bytes_up"]
+    # Support and targets of 6 x 6 pixels.
+    assert plan["step_bytes_least"] == (4 * 3 + 192) * 36 * 4
+    assert plan["step_bytes_ratio"] == pytest.approx(moved / plan["step_bytes_least"])
+
+
 def test_what_does_not_fit_is_told_with_its_sizes_and_no_time_is_lost(
     stillhouse, small, monkeypatch
 ):

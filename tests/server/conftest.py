@@ -20,6 +20,7 @@ from stillhouse.server.algorithms import Kip, LabelSolve
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.distillation import distil
 from stillhouse.server.evaluation import Evaluation, Interrupted
+from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
@@ -86,10 +87,45 @@ def schedule():
 
 
 class Clock:
-    seconds = 0.0
+    def __init__(self):
+        self.seconds = 100.0
 
     def __call__(self):
         return self.seconds
+
+
+class Desk:
+    """A scheduler, its clock, and short words for what is done to it."""
+
+    def __init__(self, **options):
+        self.clock = Clock()
+        self.scheduler = Scheduler(self.clock, **options)
+        self.events = []
+
+    def submit(self, count, elements=10, blobs=()):
+        return self.scheduler.submit([TaskRecord(elements, tuple(blobs))] * count)
+
+    def worker(self, host="host"):
+        return self.scheduler.register(WorkerInfo(host, 7))
+
+    def wait(self, seconds, *alive):
+        """Let time go by, while these workers beat for what they hold."""
+        until = self.clock.seconds + seconds
+        while self.clock.seconds < until:
+            self.clock.seconds = min(self.clock.seconds + 1.0, until)
+            for worker in alive:
+                self.scheduler.renew(worker, self.held(worker))
+            self.events += self.scheduler.tick()
+
+    def held(self, worker):
+        return list(self.scheduler.roster.get(worker).held)
+
+    def said(self, kind):
+        return [event.message for event in self.events if event.kind == kind]
+
+    def counts(self, *names):
+        counts = self.scheduler.counts()
+        return tuple(counts[name] for name in names)
 
 
 class House:
@@ -120,9 +156,12 @@ class House:
     def join(self):
         return self.service.register(self.info)["worker"]
 
+    def task_of(self, entry):
+        return self.tasks[int(entry["id"].split("-")[1]) - 1]
+
     def hand_in(self, worker, entry, most=0):
         """Complete a task with results of the right shapes."""
-        shapes = self.tasks[int(entry["id"].split("-")[1]) - 1].result_shapes
+        shapes = self.task_of(entry).result_shapes
         results = [pack(np.ones(shape, np.float32)) for shape in shapes]
         return self.service.complete(worker, entry["id"], results, 0.1, most)
 
@@ -157,3 +196,13 @@ def house():
     house = House()
     yield house
     house.close()
+
+
+@pytest.fixture(scope="session")
+def make_desk():
+    return Desk
+
+
+@pytest.fixture
+def desk():
+    return Desk()

@@ -1,0 +1,120 @@
+"""A step on many workers, played before there are any."""
+
+import dataclasses
+import math
+
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
+from stillhouse.launch.calibration import Calibration
+from stillhouse.launch.job import Job
+from stillhouse.server.planned import planned_step
+from stillhouse.server.simulation import simulate
+
+# What a call takes the server, and what it sends and receives. Measured on two cores, on loopback,
+# by benchmarks/scheduling.py; a fast network brings no more, a slow one less.
+_CALL_SECONDS, _BYTES_PER_SECOND = 2e-4, 2e8
+_F32 = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSizes:
+    """A step, as far as it matters who computes it.
+
+    Attributes:
+        spec: the kernel.
+        image_shape: height, width and channels of an image.
+        support: the number of support images, s.
+        targets: the number of target images, t.
+        learns_images: whether there is a backward pass too.
+    """
+
+    spec: KernelSpec
+    image_shape: tuple[int, int, int]
+    support: int
+    targets: int
+    learns_images: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class FleetPlan:
+    """What a step on many workers would take.
+
+    Attributes:
+        workers: how many there are.
+        seconds: of the step.
+        busy_share: of the workers' time, what they spend computing.
+        bytes_down: what the server sends them.
+        bytes_up: what they send back.
+        least_bytes: what it must send them at least: to each all support images, and its share of
+            the targets, once.
+    """
+
+    workers: int
+    seconds: float
+    busy_share: float
+    bytes_down: int
+    bytes_up: int
+    least_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """All bytes that move, over the least that must."""
+        return (self.bytes_down + self.bytes_up) / self.least_bytes
+
+
+def plan_fleet(job: Job, calibration: Calibration, workers: int) -> FleetPlan:
+    """Return what a step of a run takes with so many workers, each as fast as this machine.
+
+    Where steps sample one of several kernels it is a step of the first.
+    """
+    sizes = StepSizes(
+        next(iter(job.kernels.values())),
+        job.dataset.image_shape,
+        job.support_size,
+        job.targets,
+        learns_images=job.config.method.method == "kip",
+    )
+    return plan_step(
+        sizes,
+        workers,
+        forward=calibration.forward,
+        backward=calibration.backward,
+        alone=calibration.step,
+    )
+
+
+def plan_step(
+    sizes: StepSizes, workers: int, *, forward: float, backward: float, alone: float
+) -> FleetPlan:
+    """Return what a step takes, by the scheduler that would lend its tasks.
+
+    Args:
+        sizes: of the step.
+        workers: how many there are, of one speed; they come with nothing in their caches.
+        forward: seconds in which a worker computes a kernel element.
+        backward: seconds in which it differentiates one.
+        alone: seconds for which only the server works.
+    """
+    elements = tile_elements(sizes.spec, sizes.image_shape)
+    if sizes.learns_images:
+        tiles = plan_tiles(sizes.support, sizes.targets, elements=elements)
+    else:
+        tiles = cross_tiles(sizes.targets, sizes.support, elements=elements)
+    image_bytes = _F32 * math.prod(sizes.image_shape)
+    passes = planned_step(tiles, image_bytes=image_bytes, backward_cost=backward / forward)
+    played = simulate(
+        *(passes if sizes.learns_images else passes[:1]),
+        workers=workers,
+        seconds_per_element=forward,
+        rpc_seconds=_CALL_SECONDS,
+        bytes_per_second=_BYTES_PER_SECOND,
+    )
+    seconds = played.seconds + alone
+    return FleetPlan(
+        workers,
+        seconds,
+        played.busy_share * played.seconds / seconds,
+        played.bytes_down,
+        played.bytes_up,
+        (workers * sizes.support + sizes.targets) * image_bytes,
+    )
