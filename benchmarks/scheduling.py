@@ -13,34 +13,24 @@ clock, and the costs that were measured: processor time of the server for each c
 import argparse
 import dataclasses
 import json
+import math
 import os
 import platform
-import resource
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
-import numpy as np
+from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
-from stillhouse import __version__
-from stillhouse.data.wire import digest, pack
-from stillhouse.kernels import KernelSpec, fc
-from stillhouse.launch.engines.courier_client import CourierServer
-from stillhouse.launch.engines.courier_server import serve_courier
-from stillhouse.methods.tasks import Task
-from stillhouse.server.blobs import BlobStore
-from stillhouse.server.pool import WorkerPool
-from stillhouse.server.scheduler import Scheduler
-from stillhouse.server.service import Service
-from stillhouse.workers.connection import PROTOCOL, ServerGone
+from stillhouse.kernels.tiling import cross_tiles
+from stillhouse.server.planned import planned_step
+from stillhouse.server.simulation import simulate
 
-# Rows and columns of a block, and its images: small, so that calls are measured and not copying.
-ROWS, COLUMNS, IMAGE = 48, 50, (8, 8, 1)
-MOST = 2  # tasks that a worker has at a time, as the real ones
-PATIENCE = 600  # seconds that one measurement may take
+STUBS = Path(__file__).with_name("stubs.py")
+# Blocks for each simulated worker: enough that the first and the last hardly matter.
+SIMULATED_ROUNDS = 60
+GOAL = 95  # percent of the time
+COLUMN_OF = {"Small images": 1, "Large images, forward": 3, "Large images, backward": 5}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +61,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4, help="that hold the stubs")
     parser.add_argument("--simulated", type=int, nargs="+", default=[512, 1024, 2048, 4096])
     parser.add_argument("--write", type=Path, help="folder for scheduling.md")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child:
-        role, *arguments = options.child
-        result = {"server": serve, "stubs": stubs}[role](options, *map(int, arguments))
-        print(json.dumps(result))
-        return
     measured = [measure(workers, options) for workers in options.workers]
     lines = report(measured, options)
     print("\n".join(lines))
@@ -90,13 +74,16 @@ def measure(workers: int, options: argparse.Namespace) -> Measured:
     port = free_port()
     server = child(options, "server", workers, port)
     shares = [len(range(i, workers, options.processes)) for i in range(options.processes)]
-    stubs = [child(options, "stubs", share, port) for share in shares if share]
+    stubs = [child(options, "workers", share, port) for share in shares if share]
     try:
-        outputs = [process.communicate(timeout=PATIENCE)[0] for process in (server, *stubs)]
+        output, _ = server.communicate(timeout=PATIENCE)
+        if server.returncode:
+            sys.exit("the server failed")
+        served = json.loads(output)
+        slept = [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in stubs]
     finally:
         for process in (server, *stubs):
             process.kill()
-    served, *slept = (json.loads(output) for output in outputs)
     asleep = sum(found["asleep"] for found in slept)
     found = Measured(workers=workers, busy=asleep / (workers * served["seconds"]), **served)
     print(f"{workers} workers: busy {found.busy:.1%}", file=sys.stderr)
@@ -105,161 +92,84 @@ def measure(workers: int, options: argparse.Namespace) -> Measured:
 
 def child(options: argparse.Namespace, *role: object) -> subprocess.Popen:
     flags = [f"--seconds={options.seconds}", f"--rounds={options.rounds}"]
-    command = [sys.executable, __file__, *flags, "--child", *map(str, role)]
+    command = [sys.executable, str(STUBS), *map(str, role), *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        return listener.getsockname()[1]
+def bandwidth(options: argparse.Namespace) -> float:
+    """Return the bytes that a server sends in a second, to a client in its own process."""
+    output, _ = child(options, "bandwidth").communicate(timeout=PATIENCE)
+    return json.loads(output)["bytes_per_second"]
 
 
-def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, float]:
-    """Be the server of so many workers, from when all are there until all tasks are done."""
-    tasks = blocks(workers * options.rounds)
-    with WorkerPool(Scheduler(time.monotonic), BlobStore(), should_stop=lambda: False) as pool:
-        description = {
-            "version": __version__,
-            "config_hash": "",
-            "backend": "xla",
-            "summary": "sleeping",
-        }
-        service = Counting(pool, description)
-        with serve_courier(service, port):
-            until = time.monotonic() + PATIENCE
-            while len(service.status()["workers"]) < workers:
-                assert time.monotonic() < until, "not all workers came"
-                time.sleep(0.05)
-            service.calls = 0
-            processor, started = time.process_time(), time.monotonic()
-            for _ in pool.results(tasks):
-                pass
-            found = {
-                "tasks": len(tasks),
-                "seconds": time.monotonic() - started,
-                "processor": time.process_time() - processor,
-                "calls": service.calls,
-                "memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-            }
-            pool.close()
-            time.sleep(2 * options.seconds + 1)  # Those who ask now are told to end.
-    return found
-
-
-class Counting(Service):
-    """A service that counts the calls of workers."""
-
-    calls = 0
-
-    def lease(self, *arguments, **keywords):
-        self.calls += 1
-        return super().lease(*arguments, **keywords)
-
-    def fetch(self, *arguments, **keywords):
-        self.calls += 1
-        return super().fetch(*arguments, **keywords)
-
-    def complete(self, *arguments, **keywords):
-        self.calls += 1
-        return super().complete(*arguments, **keywords)
-
-    def heartbeat(self, *arguments, **keywords):
-        self.calls += 1
-        return super().heartbeat(*arguments, **keywords)
-
-
-def blocks(count: int) -> list[Task]:
-    """Return tasks as a step has them: rows of a matrix, each of ten blocks."""
-    rng = np.random.default_rng(0)
-    columns = [rng.normal(size=(COLUMNS, *IMAGE)).astype(np.float32) for _ in range(10)]
-    spec, tasks = KernelSpec(fc(1)), []
-    while len(tasks) < count:
-        row = rng.normal(size=(ROWS, *IMAGE)).astype(np.float32)
-        tasks += [Task("block", spec, (row, column)) for column in columns]
-    return tasks[:count]
-
-
-def stubs(options: argparse.Namespace, count: int, port: int) -> dict[str, float]:
-    """Be so many workers, as threads, until the server has nothing more."""
-    server = CourierServer(f"localhost:{port}", timeout=60)
-    found = [Stub(server, options.seconds) for _ in range(count)]
-    threads = [threading.Thread(target=stub.work, daemon=True) for stub in found]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-    return {"asleep": sum(stub.asleep for stub in found)}
-
-
-class Stub:
-    """A worker that sleeps. Its next task and images are there before this one is done."""
-
-    def __init__(self, server: CourierServer, seconds: float) -> None:
-        self._server, self._seconds = server, seconds
-        self._result = [pack(np.zeros((ROWS, COLUMNS), np.float32))]
-        self._cached: set[str] = set()
-        self.asleep = 0.0
-
-    def work(self) -> None:
-        answer = self._register()
-        worker, beat = answer["worker"], answer["heartbeat"]
-        waiting: list[dict] = []
-        running, ends, beats = None, 0.0, time.monotonic() + beat
-        while True:
-            try:
-                if running is None and not waiting:
-                    answer = self._server.lease(worker, MOST)
-                elif running is not None and time.monotonic() >= ends:
-                    room = MOST - len(waiting)
-                    self.asleep += self._seconds
-                    # While this travels the next one would be computed.
-                    done, running = running, waiting.pop(0) if waiting else None
-                    ends = max(ends, time.monotonic() - self._seconds) + self._seconds
-                    answer = self._server.complete(
-                        worker, done["id"], self._result, self._seconds, room
-                    )
-                elif time.monotonic() >= beats:
-                    held = [t["id"] for t in (running, *waiting) if t]
-                    beats += beat
-                    self._server.heartbeat(worker, held, {})
-                    continue
-                else:
-                    time.sleep(max(min(ends, beats) - time.monotonic(), 0))
-                    continue
-            except ServerGone:
-                return
-            if answer["status"] != "ok":
-                return
-            self._fetch(worker, answer["tasks"])
-            waiting += answer["tasks"]
-            if running is None and waiting:
-                running, ends = waiting.pop(0), time.monotonic() + self._seconds
-            elif running is None:
-                time.sleep(answer["wait"])
-
-    def _register(self) -> dict:
-        info = {"version": __version__, "protocol": PROTOCOL, "host": socket.gethostname()}
-        info |= {"pid": os.getpid(), "device": "cpu", "backend": "xla", "threads": 1}
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return self._server.register(info | {"config_hash": ""})
-            except ServerGone:
-                assert time.monotonic() < until, "no server"
-                time.sleep(0.2)
-
-    def _fetch(self, worker: str, tasks: list[dict]) -> None:
-        missing = {name for task in tasks for name in task["images"]} - self._cached
-        if missing:
-            blobs = self._server.fetch(worker, sorted(missing))["blobs"]
-            assert all(digest(blob) == name for name, blob in blobs.items())
-            self._cached |= missing
+def simulated(workers: int, call: float, rate: float, options: argparse.Namespace) -> list[str]:
+    """Return a row: small images, and large ones forwards and backwards."""
+    cells = [f"{workers:,}"]
+    for shape, backward in ((SMALL, False), (LARGE, False), (LARGE, True)):
+        rows = workers * SIMULATED_ROUNDS // 10 * ROWS
+        tiles = cross_tiles(rows, 10 * COLUMNS, elements=ROWS * COLUMNS)
+        image_bytes = 4 * math.prod(shape)
+        passes = planned_step(tiles, image_bytes=image_bytes, backward_cost=1.0)
+        played = simulate(
+            passes[backward],
+            workers=workers,
+            seconds_per_element=options.seconds / (ROWS * COLUMNS),
+            rpc_seconds=call,
+            bytes_per_second=rate,
+        )
+        cells += [f"{played.busy_share:.1%}", f"{played.server_share:.1%}"]
+    return cells
 
 
 def report(measured: list[Measured], options: argparse.Namespace) -> list[str]:
     """Return the tables, as Markdown."""
-    return [platform.platform(), *(str(found) for found in measured)]
+    call, rate = measured[-1].call_seconds, bandwidth(options)
+    rows = [simulated(workers, call, rate, options) for workers in options.simulated]
+    size = " x ".join(map(str, LARGE))
+    return [
+        "# How many workers one server keeps busy",
+        "",
+        f"By `python benchmarks/scheduling.py`, on {os.cpu_count()} cores of {platform.machine()}, "
+        f"Python {platform.python_version()}. A block takes {options.seconds:g} s, in which a "
+        f"worker sleeps; there are {options.rounds} of them for each, simulated "
+        f"{SIMULATED_ROUNDS}.",
+        "",
+        "## Measured, over Courier on this machine, the workers on the same cores",
+        "",
+        "| workers | tasks/s | busy | server's processor | a call, us | server's memory, GB |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {found.workers} | {found.tasks / found.seconds:,.0f} | {found.busy:.1%} | "
+            f"{found.processor / found.seconds:.1%} | {found.call_seconds * 1e6:.0f} | "
+            f"{found.memory_gb:.2f} |"
+            for found in measured
+        ),
+        "",
+        f"A server on this machine sends {rate / 1e6:,.0f} MB/s.",
+        "",
+        "## Simulated, with a call and a byte at the costs above",
+        "",
+        f"Each with the share of time for which workers, and the server, are busy: with images of "
+        f"{' x '.join(map(str, SMALL))}, where calls cost, and with images of {size}, where bytes "
+        "do: in a forward pass the images, in a backward pass also the gradients.",
+        "",
+        "| workers | small: busy | server | forward: busy | server | backward: busy | server |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(f"| {' | '.join(cells)} |" for cells in rows),
+        "",
+        *(saturation(name, rows, column) for name, column in COLUMN_OF.items()),
+    ]
+
+
+def saturation(name: str, rows: list[list[str]], column: int) -> str:
+    """Return where workers begin to wait, in words."""
+    for before, after in zip([None, *rows], rows, strict=False):
+        if float(after[column].rstrip("%")) < GOAL:
+            last = "fewer" if before is None else before[0]
+            full = float(after[column + 1].rstrip("%")) > GOAL
+            why = "the server has no time left" if full else "the last tasks are waited for"
+            return f"- {name}: busy for {GOAL} % up to {last} workers; with {after[0]} {why}."
+    return f"- {name}: busy for {GOAL} % with {rows[-1][0]} workers, and perhaps more."
 
 
 if __name__ == "__main__":

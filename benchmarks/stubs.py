@@ -1,0 +1,229 @@
+"""A server and workers that sleep instead of computing; `scheduling.py` starts this as processes.
+
+python benchmarks/stubs.py server WORKERS PORT ...    # prints what it cost
+python benchmarks/stubs.py workers COUNT PORT ...     # prints for how long they slept
+python benchmarks/stubs.py bandwidth                  # prints the bytes of a second
+"""
+
+import argparse
+import json
+import os
+import resource
+import socket
+import threading
+import time
+
+import numpy as np
+
+from stillhouse import __version__
+from stillhouse.data.wire import digest, pack
+from stillhouse.kernels import KernelSpec, fc
+from stillhouse.launch.engines.courier_client import CourierServer
+from stillhouse.launch.engines.courier_server import serve_courier
+from stillhouse.methods.tasks import Task
+from stillhouse.server.blobs import BlobStore
+from stillhouse.server.pool import WorkerPool
+from stillhouse.server.scheduler import Scheduler
+from stillhouse.server.service import Service
+from stillhouse.workers.connection import PROTOCOL, ServerGone
+
+# Rows and columns of a block, and its images: small, so that calls are measured and not copying.
+ROWS, COLUMNS, SMALL = 48, 50, (8, 8, 1)
+LARGE = (32, 32, 3)
+MOST = 2  # tasks that a worker has at a time, as the real ones
+PATIENCE = 600  # seconds that one measurement may take
+DESCRIPTION = {
+    "version": __version__,
+    "config_hash": "",
+    "backend": "xla",
+    "summary": "sleeping",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("role", choices=("server", "workers", "bandwidth"))
+    parser.add_argument("numbers", type=int, nargs="*", help="count and port")
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    if options.role == "server":
+        found = serve(options, *options.numbers)
+    elif options.role == "workers":
+        found = work(options, *options.numbers)
+    else:
+        found = {"bytes_per_second": bandwidth()}
+    print(json.dumps(found))
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("", 0))
+        return listener.getsockname()[1]
+
+
+def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, float]:
+    """Be the server of so many workers, from when all are there until all tasks are done."""
+    tasks = blocks(workers * options.rounds)
+    with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
+        service = Counting(pool, DESCRIPTION)
+        with serve_courier(service, port):
+            until = time.monotonic() + PATIENCE
+            while len(service.status()["workers"]) < workers:
+                assert time.monotonic() < until, "not all workers came"
+                time.sleep(0.05)
+            service.calls = 0
+            processor, started = time.process_time(), time.monotonic()
+            for _ in pool.results(tasks):
+                pass
+            found = {
+                "tasks": len(tasks),
+                "seconds": time.monotonic() - started,
+                "processor": time.process_time() - processor,
+                "calls": service.calls,
+                "memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            }
+            pool.close()
+            time.sleep(2 * options.seconds + 1)  # Those who ask now are told to end.
+    return found
+
+
+class Counting(Service):
+    """A service that counts the calls of workers."""
+
+    calls = 0
+
+    def lease(self, *arguments, **keywords):
+        self.calls += 1
+        return super().lease(*arguments, **keywords)
+
+    def fetch(self, *arguments, **keywords):
+        self.calls += 1
+        return super().fetch(*arguments, **keywords)
+
+    def complete(self, *arguments, **keywords):
+        self.calls += 1
+        return super().complete(*arguments, **keywords)
+
+    def heartbeat(self, *arguments, **keywords):
+        self.calls += 1
+        return super().heartbeat(*arguments, **keywords)
+
+
+def blocks(count: int) -> list[Task]:
+    """Return tasks as a step has them: rows of a matrix, each of ten blocks."""
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(size=(COLUMNS, *SMALL)).astype(np.float32) for _ in range(10)]
+    spec, tasks = KernelSpec(fc(1)), []
+    while len(tasks) < count:
+        row = rng.normal(size=(ROWS, *SMALL)).astype(np.float32)
+        tasks += [Task("block", spec, (row, column)) for column in columns]
+    return tasks[:count]
+
+
+def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]:
+    """Be so many workers, as threads, until the server has nothing more."""
+    server = CourierServer(f"localhost:{port}", timeout=60)
+    found = [Stub(server, options.seconds) for _ in range(count)]
+    threads = [threading.Thread(target=stub.work, daemon=True) for stub in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    return {"asleep": sum(stub.asleep for stub in found)}
+
+
+class Stub:
+    """A worker that sleeps. Its next task and images are there before this one is done."""
+
+    def __init__(self, server: CourierServer, seconds: float) -> None:
+        self._server, self._seconds = server, seconds
+        self._result = [pack(np.zeros((ROWS, COLUMNS), np.float32))]
+        self._cached: set[str] = set()
+        self.asleep = 0.0
+
+    def work(self) -> None:
+        answer = self._register()
+        worker, beat = answer["worker"], answer["heartbeat"]
+        waiting: list[dict] = []
+        running, ends, beats = None, 0.0, time.monotonic() + beat
+        while True:
+            try:
+                if running is None and not waiting:
+                    answer = self._server.lease(worker, MOST)
+                elif running is not None and time.monotonic() >= ends:
+                    room = MOST - len(waiting)
+                    self.asleep += self._seconds
+                    # While this travels the next one would be computed.
+                    done, running = running, waiting.pop(0) if waiting else None
+                    ends = max(ends, time.monotonic() - self._seconds) + self._seconds
+                    answer = self._server.complete(
+                        worker, done["id"], self._result, self._seconds, room
+                    )
+                elif time.monotonic() >= beats:
+                    held = [t["id"] for t in (running, *waiting) if t]
+                    beats += beat
+                    self._server.heartbeat(worker, held, {})
+                    continue
+                else:
+                    time.sleep(max(min(ends, beats) - time.monotonic(), 0))
+                    continue
+            except ServerGone:
+                return
+            if answer["status"] != "ok":
+                return
+            self._fetch(worker, answer["tasks"])
+            waiting += answer["tasks"]
+            if running is None and waiting:
+                running, ends = waiting.pop(0), time.monotonic() + self._seconds
+            elif running is None:
+                time.sleep(answer["wait"])
+
+    def _register(self) -> dict:
+        info = {"version": __version__, "protocol": PROTOCOL, "host": socket.gethostname()}
+        info |= {"pid": os.getpid(), "device": "cpu", "backend": "xla", "threads": 1}
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._server.register(info | {"config_hash": ""})
+            except ServerGone:
+                assert time.monotonic() < until, "no server"
+                time.sleep(0.2)
+
+    def _fetch(self, worker: str, tasks: list[dict]) -> None:
+        missing = {name for task in tasks for name in task["images"]} - self._cached
+        if missing:
+            blobs = self._server.fetch(worker, sorted(missing))["blobs"]
+            assert all(digest(blob) == name for name, blob in blobs.items())
+            self._cached |= missing
+
+
+def bandwidth() -> float:
+    """Return the bytes that a server sends in a second, to a client in its own process."""
+    image = np.zeros((64, *LARGE), np.float32)
+    task = Task("gram", KernelSpec(fc(1)), (image,))
+    port, fetches = free_port(), 40
+    with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
+        service = Service(pool, DESCRIPTION)
+        running = threading.Thread(target=lambda: list(pool.results([task])), daemon=True)
+        running.start()
+        with serve_courier(service, port):
+            server = CourierServer(f"localhost:{port}")
+            info = {"version": __version__, "protocol": PROTOCOL, "device": "cpu"}
+            worker = server.register(info)["worker"]
+            while not (tasks := server.lease(worker, 1)["tasks"]):
+                time.sleep(0.01)
+            started = time.monotonic()
+            for _ in range(fetches):
+                server.fetch(worker, tasks[0]["images"])
+            seconds = time.monotonic() - started
+            result = pack(np.zeros((64, 64), np.float32))
+            server.complete(worker, tasks[0]["id"], [result], seconds, 0)
+            running.join()
+    return fetches * image.nbytes / seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "scheduling.py"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("courier") is None, reason="needs Courier, which is for Python 3.10"
+)
+def test_it_runs_and_writes_its_tables(tmp_path):
+    # Blocks so short that the numbers mean nothing.
+    flags = ["--workers", "6", "--seconds=0.05", "--rounds=3", "--processes=2", "--simulated", "20"]
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *flags, "--write", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    report = (tmp_path / "scheduling.md").read_text()
+    assert report == done.stdout
+    measured, simulated = re.findall(r"^\| \d+ \|.*$", report, re.MULTILINE)
+    assert measured.startswith("| 6 |") and simulated.startswith("| 20 |")
+    assert report.count("images") >= 3 and "MB/s" in report
