@@ -25,7 +25,7 @@ class Scheduler:
     its task alone: a task may be lent twice, and the first result wins.
 
     Args:
-        clock: tells the seconds; where it goes backwards, it is taken to stand still.
+        clock: tells the seconds; it may be set back.
         heartbeat: seconds between a worker's signs of life; it is lost if silent for 1.75 of them.
         lease_seconds: after which a lease ends that no heartbeat has named meanwhile.
         max_failures: how often a task may fail before it is given up.
@@ -57,14 +57,16 @@ class Scheduler:
         self.roster = Roster(self._ledger.run)
         self._pace = Pace(backup_factor)
         self._events: list[Event] = []
-        self._clock, self._latest = clock, clock()
-        self._ticked = self._latest
+        self._clock, self._reading = clock, clock()
+        self._passed = self._ticked = 0.0
 
     @property
     def now(self) -> float:
-        """The time, which never goes backwards."""
-        self._latest = max(self._latest, self._clock())
-        return self._latest
+        """The seconds that have passed: where the clock is set back, they go on from there."""
+        reading = self._clock()
+        self._passed += max(reading - self._reading, 0.0)
+        self._reading = reading
+        return self._passed
 
     def counts(self) -> dict[str, int]:
         """Return how many tasks are queued, leased and done, and of retries and attempts."""

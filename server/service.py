@@ -1,11 +1,13 @@
 """The server as workers see it: methods of plain values, whatever carries them."""
 
 import collections
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 from stillhouse.data.wire import pack
+from stillhouse.kernels.spec import KernelSpec
 from stillhouse.server import requests
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import Offer, WorkerPool
@@ -243,9 +245,15 @@ def _message(offer: Offer) -> dict[str, Any]:
     return {
         "id": offer.id,
         "function": task.function,
-        "spec": task.spec.to_json(),
+        "spec": _text_of(task.spec),
         "images": list(offer.images),
         "cotangent": None if task.cotangent is None else pack(task.cotangent),
         "wrt": list(task.wrt),
         "elements": task.elements,
     }
+
+
+@functools.lru_cache(maxsize=64)
+def _text_of(spec: KernelSpec) -> str:
+    """Return a spec as JSON, made once: writing it takes longer than all else in an answer."""
+    return spec.to_json()
