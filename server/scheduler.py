@@ -29,14 +29,13 @@ class Scheduler:
         heartbeat: seconds between a worker's signs of life; it is lost if silent for 1.75 of them.
         lease_seconds: after which a lease ends that no heartbeat has named meanwhile.
         max_failures: how often a task may fail before it is given up.
-        max_losses: how many leases of a task may end with no word of the worker, which may well
-            have died of it, before it is given up.
+        max_losses: how many workers may fall silent with a task before it is given up.
         backup_factor: how many times longer than others of its kind a task must take for an idle
             worker to be given it too.
 
     Attributes:
         heartbeat: as above.
-        roster: the workers; to be read only.
+        roster: the workers; for reading.
     """
 
     def __init__(
@@ -63,9 +62,8 @@ class Scheduler:
     @property
     def now(self) -> float:
         """The seconds that have passed: where the clock is set back, they go on from there."""
-        reading = self._clock()
-        self._passed += max(reading - self._reading, 0.0)
-        self._reading = reading
+        last, self._reading = self._reading, self._clock()
+        self._passed += max(self._reading - last, 0.0)
         return self._passed
 
     def counts(self) -> dict[str, int]:

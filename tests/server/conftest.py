@@ -166,13 +166,13 @@ class House:
         return self.service.complete(worker, entry["id"], results, 0.1, most)
 
     def finish(self):
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.results
 
     def close(self):
         self.pool.close()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 def all_kinds_of_tasks():

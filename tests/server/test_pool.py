@@ -55,7 +55,7 @@ class Crew:
     def __exit__(self, *_):
         self.pool.close()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -116,7 +116,7 @@ def test_only_so_many_are_ahead_of_what_was_taken(pool, blobs):
         time.sleep(0.3)
         assert handed_in <= 64
         assert len(list(results)) == len(tasks) - 1
-        thread.join(10)
+        thread.join(60)
 
 
 def test_two_may_ask_at_once(pool, blobs):
@@ -188,7 +188,7 @@ def test_a_lost_worker_is_logged_and_its_task_done_by_another(blobs, caplog):
     while not pool.lease(silent, 1):
         time.sleep(0.001)
     with Crew(pool, blobs, 1, honest):
-        thread.join(10)
+        thread.join(60)
         assert len(taken) == 3
     assert pool.counts()["retries"] == 1
     (line,) = [r for r in caplog.records if "lost" in r.message]
@@ -206,7 +206,7 @@ def test_waiting_for_workers_can_be_interrupted(blobs, how, caplog):
         began = time.monotonic()
         with pytest.raises(Interrupted):
             list(pool.results(tasks_of(3)))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert len(blobs) == 0
         timer.join()
 
