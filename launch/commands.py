@@ -59,6 +59,7 @@ _PLAN = Command(
     (
         "stillhouse plan --dataset=digits --ipc=1 --steps=300",
         "stillhouse plan --dataset=data/cifar10 --ipc=10 --target_batch=5000 --json",
+        "stillhouse plan --dataset=data/cifar10 --ipc=50 --target_batch=5000 --workers=256",
     ),
 )
 

@@ -32,8 +32,6 @@ class _Member:
     """An actor, and what the server knows of it.
 
     Attributes:
-        name: its own.
-        actor: its handle.
         id: the server's name for the worker; empty until it has registered.
         info: its description, once it is known.
         calls: the task of each call that has not come back.
@@ -83,10 +81,8 @@ class RayCrew:
         self._blobs = SharedBlobs(ray.put)
         self._members: dict[str, _Member] = {}
         self._started, self._told = 0.0, False
-        self._names = 0
-        self._stillborn = 0
-        self._backend = ""
-        self._heartbeat = 0.0
+        self._names = self._stillborn = 0
+        self._backend, self._heartbeat = "", 0.0
         self._lock = threading.Lock()
         self._stopping = False
         self._error: Exception | None = None
@@ -216,6 +212,8 @@ class RayCrew:
     def _register(self, member: _Member) -> None:
         assert member.info is not None, "it has described itself"
         answer = self._service.register(member.info)
+        if answer["status"] == "stop":
+            return
         if answer["status"] != "ok":
             raise ValueError(answer["reason"])
         member.id, self._heartbeat = answer["worker"], answer["heartbeat"]
@@ -290,10 +288,9 @@ class RayCrew:
         self._ray.kill(member.actor, no_restart=True)
         if member.id:
             self._pool.lose(member.id, "its process has died")
-        else:
-            self._stillborn += 1
-            if self._stillborn == _MOST_STILLBORN:
-                raise RuntimeError(f"they die when they are started: {reason}")
+        self._stillborn += not member.id
+        if self._stillborn == _MOST_STILLBORN:
+            raise RuntimeError(f"they die when they are started: {reason}")
         self._hire()
 
 
