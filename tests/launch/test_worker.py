@@ -126,12 +126,12 @@ def test_idle_it_leaves_when_told_to(served, start, number, code):
 
 @pytest.fixture
 def lent(served):
-    """Have a task computed that takes minutes, by whoever comes."""
+    """Have a task computed that takes half a minute or more, by whoever comes."""
     pool, _ = served
 
     def run():
         with contextlib.suppress(Interrupted):
-            list(pool.results([task(1500, 24)]))
+            list(pool.results([task(4000, 24)]))
 
     thread = threading.Thread(target=run)
     thread.start()
