@@ -98,7 +98,7 @@ def test_ended_it_is_silent(stand_in):
 def test_it_goes_on_while_a_real_kernel_computes(beating, backend):
     server, heartbeat = beating
     one = kernel(KernelSpec(conv(1)), backend=backend, threads=1)
-    x = np.random.default_rng(0).normal(size=(128, 16, 16, 1)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(1024, 16, 16, 1)).astype(np.float32)
     one.gram(x[:2])
     heartbeat.beat_as("w1", 0.02)
     ends, rounds = time.monotonic() + PATIENCE, 0
