@@ -165,10 +165,10 @@ def saturation(name: str, rows: list[list[str]], column: int) -> str:
     """Return where workers begin to wait, in words."""
     for before, after in zip([None, *rows], rows, strict=False):
         if float(after[column].rstrip("%")) < GOAL:
-            last = "fewer" if before is None else before[0]
+            last = "fewer than the table begins with" if before is None else f"{before[0]} workers"
             full = float(after[column + 1].rstrip("%")) > GOAL
             why = "the server has no time left" if full else "the last tasks are waited for"
-            return f"- {name}: busy for {GOAL} % up to {last} workers; with {after[0]} {why}."
+            return f"- {name}: busy for {GOAL} % up to {last}; with {after[0]} {why}."
     return f"- {name}: busy for {GOAL} % with {rows[-1][0]} workers, and perhaps more."
 
 
