@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from stillhouse.kernels import KernelSpec, convnet, kernel
-from stillhouse.kernels.band import Level, pair_levels
+from stillhouse.kernels.band import pair_levels
 from stillhouse.kernels.fused.lanes import lane_zeros, load, rows, store
 from stillhouse.kernels.threads import Workers
 
@@ -75,7 +75,7 @@ def operations(side: int, channels: int) -> tuple[int, int]:
     for k, level in enumerate(levels):
         if not level.relus:
             continue
-        size, convs = covariances(level), level.relus
+        size, convs = level.covariances, level.relus
         first = 2 * channels - 1 + FIRST_CONV - CONV if k == 0 else 0
         once = size * (convs * (CONV + RELU) + first)
         pooled = size * POOL
@@ -87,12 +87,6 @@ def operations(side: int, channels: int) -> tuple[int, int]:
         image = 2 * channels + FIRST_CONV_GRADIENT - CONV_GRADIENT if k == 0 else 0
         backward += size * (convs * (RELU_GRADIENT + CONV_GRADIENT) + image)
     return forward, backward
-
-
-def covariances(level: Level) -> int:
-    """Return the pixel pairs in a level's band."""
-    (h, w), (ri, rj) = level.shape, level.radius
-    return sum(h - abs(d) for d in range(-ri, ri + 1)) * sum(w - abs(d) for d in range(-rj, rj + 1))
 
 
 def measure(side: int, channels: int, name: str, threads: int, repeats: int) -> float:

@@ -35,6 +35,13 @@ class Level:
         """The number of ReLUs in the level, hence of variance maps."""
         return sum(isinstance(layer, Relu) for layer in self.layers)
 
+    @property
+    def covariances(self) -> int:
+        """The number of pixel pairs with a displacement in the band."""
+        (h, w), (ri, rj) = self.shape, self.radius
+        rows = sum(h - abs(d) for d in range(-ri, ri + 1))
+        return rows * sum(w - abs(d) for d in range(-rj, rj + 1))
+
 
 def pair_levels(architecture: Architecture, shape: Pair) -> tuple[Level, ...]:
     """Return the levels of a network for pairs of images of `shape`, first to last.

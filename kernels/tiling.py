@@ -9,7 +9,7 @@ import dataclasses
 import math
 from typing import Literal
 
-from stillhouse.kernels.band import Level, pair_levels
+from stillhouse.kernels.band import pair_levels
 from stillhouse.kernels.spec import KernelSpec
 
 # Work of one tile, in covariances of pixel pairs: seconds in the slowest backend for a deep
@@ -104,15 +104,9 @@ def tile_elements(spec: KernelSpec, image_shape: tuple[int, int, int]) -> int:
 def covariances_per_pair(spec: KernelSpec, image_shape: tuple[int, int, int]) -> int:
     """Return how many covariances of pixel pairs one kernel element needs, summed over ReLUs."""
     h, w, channels = image_shape
-    relus = sum(level.relus * _band_size(level) for level in pair_levels(spec.architecture, (h, w)))
+    relus = sum(level.relus * level.covariances for level in pair_levels(spec.architecture, (h, w)))
     # A kernel without a ReLU on the image still reads every value of both.
     return relus + h * w * channels
-
-
-def _band_size(level: Level) -> int:
-    """Return the number of pixel pairs with a displacement in the level's band."""
-    (h, w), (ri, rj) = level.shape, level.radius
-    return sum(h - abs(d) for d in range(-ri, ri + 1)) * sum(w - abs(d) for d in range(-rj, rj + 1))
 
 
 def _support_spans(support: int, elements: int) -> tuple[Span, ...]:

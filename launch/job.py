@@ -23,7 +23,7 @@ from stillhouse.server.schedule import Schedule
 # Settings that say where and how a run ran; whoever gets its result need not know them.
 _OF_THIS_MACHINE = (
     *("out", "threads", "checkpoint_every", "eval_every"),
-    *("engine", "workers", "loaders", "ray_address", "heartbeat", "address", "json"),
+    *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
 )
 
 

@@ -74,18 +74,16 @@ def prepare(config: DistillConfig, *, for_real: bool = True) -> Job:
     backend, *_ = (computer.kernel(spec).backend for spec in kernels.values())
     folder = RunFolder(out or _default_folder(config, kernels, support_size))
     job = Job(
-        *(
-            config,
-            dataset,
-            kernels,
-            support_size,
-            targets,
-            schedule,
-            cost,
-            backend,
-            computer,
-            folder,
-        )
+        config=config,
+        dataset=dataset,
+        kernels=kernels,
+        support_size=support_size,
+        targets=targets,
+        schedule=schedule,
+        cost=cost,
+        backend=backend,
+        computer=computer,
+        folder=folder,
     )
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.
