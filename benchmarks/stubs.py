@@ -20,12 +20,12 @@ from stillhouse.data.wire import digest, pack
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import serve_courier
-from stillhouse.methods.tasks import Task
+from stillhouse.methods.tasks import PROTOCOL, Task
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
-from stillhouse.workers.connection import PROTOCOL, ServerGone
+from stillhouse.workers.connection import ServerGone
 
 # Rows and columns of a block, and its images: small, so that calls are measured and not copying.
 ROWS, COLUMNS, SMALL = 48, 50, (8, 8, 1)

@@ -1,14 +1,16 @@
 """Ctrl-C and SIGTERM as a wish that the run asks about between its steps."""
 
+import abc
 import logging
 import os
 import signal
 import sys
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from stillhouse.launch.errors import INTERRUPTED, TERMINATED
 
+C = TypeVar("C", bound="CaughtSignals")
 _CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 
@@ -23,26 +25,22 @@ def end_now(code: int) -> NoReturn:
     os._exit(code)
 
 
-class StopSignals:
-    """While entered, a first signal asks the run to stop; a second one ends it where it is.
-
-    Args:
-        after: what is finished first, for the message.
+class CaughtSignals(abc.ABC):
+    """While entered, Ctrl-C and SIGTERM are given to `receive`.
 
     Attributes:
-        code: the exit code that the signal stands for, None while there was none.
+        code: the exit code that the first one stands for, None while there was none.
     """
 
-    def __init__(self, after: str = "this step") -> None:
+    def __init__(self) -> None:
         self.code: int | None = None
-        self._message = f"\nstopping after {after}; once more to stop at once\n".encode()
         self._before: dict[signal.Signals, Any] = {}
 
-    def asked(self) -> bool:
-        """Return whether the run should stop."""
-        return self.code is not None
+    @abc.abstractmethod
+    def receive(self, *, first: bool) -> None:
+        """Take a signal."""
 
-    def __enter__(self) -> "StopSignals":
+    def __enter__(self: C) -> C:
         self._before = {number: signal.signal(number, self._receive) for number in _CODES}
         return self
 
@@ -56,8 +54,30 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.code is not None:
+        first = self.code is None
+        if first:
+            self.code = _CODES[signal.Signals(number)]
+        self.receive(first=first)
+
+
+class StopSignals(CaughtSignals):
+    """While entered, a first signal asks the run to stop; a second one ends it where it is.
+
+    Args:
+        after: what is finished first, for the message.
+    """
+
+    def __init__(self, after: str = "this step") -> None:
+        super().__init__()
+        self._message = f"\nstopping after {after}; once more to stop at once\n".encode()
+
+    def asked(self) -> bool:
+        """Return whether the run should stop."""
+        return self.code is not None
+
+    def receive(self, *, first: bool) -> None:
+        """Say what happens, or end the process where it is."""
+        if not first:
             raise KeyboardInterrupt
-        self.code = _CODES[signal.Signals(number)]
         # Not `print`: the signal may have come in the middle of one.
         os.write(2, self._message)

@@ -13,6 +13,9 @@ import numpy as np
 from stillhouse.kernels.kernel import Kernel
 from stillhouse.kernels.spec import KernelSpec
 
+PROTOCOL = 1
+"""Which messages about tasks there are, and what is in them: server and worker must agree on it."""
+
 Arrays = tuple[np.ndarray, ...]
 
 

@@ -13,11 +13,10 @@ from stillhouse.server.pool import WorkerPool
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Progress, Schedule
 from stillhouse.server.scheduler import Scheduler
-from stillhouse.server.service import PROTOCOL, Service
+from stillhouse.server.service import Service
 from stillhouse.server.simulation import Simulation, simulate
 
 __all__ = [
-    "PROTOCOL",
     "Algorithm",
     "BlobStore",
     "Checkpoint",

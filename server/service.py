@@ -8,13 +8,12 @@ from typing import Any
 
 from stillhouse.data.wire import pack
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.server import requests
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import Offer, WorkerPool
 from stillhouse.server.requests import Answer, Refusal, answers
 from stillhouse.server.schedule import Progress
-
-PROTOCOL = 1
 
 _MOST_LEASED = 8
 _MOST_NAMED = 1024

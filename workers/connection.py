@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-# Which messages there are, and what is in them: server and worker must agree on it.
-PROTOCOL = 1
-
 Answer = dict[str, Any]
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 2.0  # seconds between attempts

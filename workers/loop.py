@@ -15,10 +15,10 @@ import numpy as np
 
 from stillhouse import __version__
 from stillhouse.kernels.threads import default_threads
+from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.cache import BlobCache
 from stillhouse.workers.compute import failure_kind, read_task
 from stillhouse.workers.connection import (
-    PROTOCOL,
     Answer,
     Connection,
     Ended,

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import launchpad as lp
@@ -17,6 +17,7 @@ from stillhouse.launch.engines.processes import Crowd, Node, NodeFailedError, co
 from stillhouse.launch.engines.serving import leave_gpus_to_workers
 from stillhouse.launch.errors import INTERRUPTED, STOPPED, TERMINATED, CommandError
 from stillhouse.launch.job import Job
+from stillhouse.launch.signals import CaughtSignals
 
 _POLL_SECONDS = 0.1
 _CALL_SECONDS = 20.0
@@ -150,19 +151,16 @@ def _devices(backend: str) -> tuple[str, ...]:
     return tuple(f"gpu:{i}" for i in range(jax.local_device_count()))
 
 
-class _Requests:
-    """Ctrl-C and SIGTERM, to be passed on: the first asks to stop, the second to stop at once.
-
-    Attributes:
-        code: the exit code that the first one stands for, None while there was none.
-    """
-
-    _CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+class _Requests(CaughtSignals):
+    """Ctrl-C and SIGTERM, to be passed on: the first asks to stop, the second to stop at once."""
 
     def __init__(self) -> None:
-        self.code: int | None = None
+        super().__init__()
         self._seen = self._taken = 0
-        self._before: dict[signal.Signals, Any] = {}
+
+    def receive(self, *, first: bool) -> None:
+        """Count a signal."""
+        self._seen += 1
 
     def take(self) -> int:
         """Return how many came since it was last asked.
@@ -174,20 +172,3 @@ class _Requests:
         if self._seen > 2:
             raise KeyboardInterrupt
         return new
-
-    def __enter__(self) -> "_Requests":
-        self._before = {number: signal.signal(number, self._receive) for number in self._CODES}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        self._seen += 1
-        self.code = self.code or self._CODES[signal.Signals(number)]

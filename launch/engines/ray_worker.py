@@ -10,8 +10,8 @@ import numpy as np
 from stillhouse import __version__
 from stillhouse.data.wire import pack
 from stillhouse.launch.devices import use_device
+from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.compute import compute, failure_kind, read_task
-from stillhouse.workers.connection import PROTOCOL
 from stillhouse.workers.local import LocalComputer
 
 
