@@ -73,8 +73,8 @@ def cluster(tmp_path):
             printf 'stillhouse' >>calls
             printf ' %q' "$@" >>calls
             echo >>calls
-            touch "$1.started"
             trap 'touch "$1.told"; exit 143' TERM
+            touch "$1.started"
             while [ ! -e "$1.ends" ]; do sleep 0.02; done
             exit "$(cat "$1.ends")"
             """
