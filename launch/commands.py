@@ -2,15 +2,9 @@
 
 import dataclasses
 
-from stillhouse.launch.config import (
-    DistillConfig,
-    EvaluateConfig,
-    PlanConfig,
-    ServeConfig,
-    ShowConfig,
-    StatusConfig,
-    WorkerConfig,
-)
+from stillhouse.launch.config import DistillConfig, PlanConfig, ServeConfig
+from stillhouse.launch.set_config import EvaluateConfig, ShowConfig
+from stillhouse.launch.worker_config import StatusConfig, WorkerConfig
 
 
 @dataclasses.dataclass(frozen=True)

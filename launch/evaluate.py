@@ -13,8 +13,8 @@ from stillhouse.data.sources import load_dataset
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.architectures import build_architecture
-from stillhouse.launch.config import EvaluateConfig, SetConfig
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.set_config import EvaluateConfig, SetConfig
 from stillhouse.launch.sets import read_set
 from stillhouse.methods.evaluation import evaluate_krr
 from stillhouse.workers.local import LocalComputer

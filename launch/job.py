@@ -89,7 +89,7 @@ class Job:
         if method.method == "kip":
             chosen |= {"augment": data.augment, "flip": data.augment and data.flip}
             chosen |= {"steps": method.steps, "learning_rate": method.learning_rate}
-            chosen |= {"learn_labels": method.learn_labels}
+            chosen |= {"decay": method.decay, "learn_labels": method.learn_labels}
         return chosen
 
     @property
@@ -146,7 +146,12 @@ class Job:
                 start,
             )
         config = KipConfig(
-            specs, method.learning_rate, method.learn_labels, method.regularisation, method.seed
+            specs,
+            method.learning_rate,
+            method.steps if method.decay else None,
+            method.learn_labels,
+            method.regularisation,
+            method.seed,
         )
         return Kip(config, batches, self.computer, start)
 

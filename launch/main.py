@@ -9,9 +9,10 @@ from typing import Any
 
 import stillhouse
 from stillhouse.launch.commands import COMMANDS, Command
-from stillhouse.launch.config import DistillConfig, check_given
+from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, CommandError, bad_input
 from stillhouse.launch.flags import HelpAsked, help_text, parse
+from stillhouse.launch.given import check_given
 from stillhouse.launch.logs import start_logging
 
 

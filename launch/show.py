@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from stillhouse.analysis.figures import image_grid
-from stillhouse.launch.config import ShowConfig
 from stillhouse.launch.errors import bad_input
+from stillhouse.launch.set_config import ShowConfig
 from stillhouse.launch.sets import read_set
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stillhouse.launch.config import StatusConfig
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.progress import short_time
+from stillhouse.launch.worker_config import StatusConfig
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.workers.connection import ServerGone

@@ -5,7 +5,6 @@ import sys
 
 from absl import logging
 
-from stillhouse.launch.config import WorkerConfig
 from stillhouse.launch.devices import use_device
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.errors import (
@@ -17,6 +16,7 @@ from stillhouse.launch.errors import (
     one_line,
 )
 from stillhouse.launch.signals import StopSignals, end_now
+from stillhouse.launch.worker_config import WorkerConfig
 from stillhouse.workers.loop import Refused, Work, work
 
 

@@ -43,6 +43,8 @@ class KipConfig:
     Attributes:
         specs: the kernels; with several, each step samples one of them.
         learning_rate: Adam's, for images and labels alike.
+        decay_steps: after how many steps it has fallen to zero, along a cosine; None where it stays
+            as it is.
         learn_labels: learn the support labels too, or keep them as they are.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
         seed: of the sampling of kernels.
@@ -53,6 +55,7 @@ class KipConfig:
 
     specs: tuple[KernelSpec, ...]
     learning_rate: float = 0.04
+    decay_steps: int | None = None
     learn_labels: bool = True
     regularisation: float = 1e-6
     seed: int = 0
@@ -63,6 +66,8 @@ class KipConfig:
             raise ValueError("`specs` must hold at least one kernel, got none")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}")
+        if self.decay_steps is not None and self.decay_steps < 1:
+            raise ValueError(f"`decay_steps` must be 1 or more, or None, got {self.decay_steps}")
         if not (np.isfinite(self.regularisation) and self.regularisation >= 0):
             raise ValueError(
                 f"`regularisation` must be zero or positive, got {self.regularisation}"
@@ -75,6 +80,12 @@ class KipConfig:
         if len(self.specs) == 1:
             return self.specs[0]
         return self.specs[rng_for(self.seed, "kip kernel", step).integers(len(self.specs))]
+
+    def optimiser(self) -> optax.GradientTransformation:
+        """Return what makes an update of a gradient: Adam, at the step's learning rate."""
+        if self.decay_steps is None:
+            return optax.adam(self.learning_rate)
+        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, self.decay_steps))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +145,7 @@ def initial_state(config: KipConfig, images: np.ndarray, labels: np.ndarray) -> 
     for spec in config.specs:
         spec.architecture.check_image(images.shape[1], images.shape[2])
     with _on_cpu():
-        opt_state = optax.adam(config.learning_rate).init(_parameters(config, images, labels))
+        opt_state = config.optimiser().init(_parameters(config, images, labels))
         return KipState(0, images, labels, _to_numpy(opt_state))
 
 
@@ -180,7 +191,7 @@ def kip_step(
     with _on_cpu():
         parameters = _parameters(config, state.images, state.labels)
         gradient = _parameters(config, g_images, ridge.g_labels.astype(np.float32))
-        updates, opt_state = optax.adam(config.learning_rate).update(gradient, state.opt_state)
+        updates, opt_state = config.optimiser().update(gradient, state.opt_state)
         parameters = _to_numpy(optax.apply_updates(parameters, updates))
         opt_state = _to_numpy(opt_state)
     for name, array in parameters.items():

@@ -14,8 +14,9 @@ import pytest
 
 from stillhouse import __version__
 from stillhouse.launch.commands import COMMANDS
-from stillhouse.launch.config import DistillConfig, check_given
+from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.flags import parse
+from stillhouse.launch.given import check_given
 
 yaml = pytest.importorskip("yaml", reason="PyYAML reads the manifests; pip install pyyaml")
 

@@ -9,11 +9,8 @@ from stillhouse.launch.commands import COMMANDS
 from stillhouse.launch.config import (
     TRANSFORMS,
     ComputeConfig,
-    DistillConfig,
     KernelConfig,
     MethodConfig,
-    SetConfig,
-    check_given,
 )
 
 
@@ -58,37 +55,6 @@ def test_every_setting_says_what_it_is_and_its_documentation_too(group):
 def test_a_value_out_of_its_range_names_the_flag(wrong):
     with pytest.raises(ValueError, match=f"--{next(iter(wrong))}"):
         MethodConfig(**wrong)
-
-
-@pytest.mark.parametrize("name", ["depth", "W_std", "b_std", "global_pool"])
-def test_parts_of_a_network_need_the_network(name):
-    # Zero is a value too.
-    value = {"depth": 3, "W_std": 1.0, "b_std": 0.0, "global_pool": True}[name]
-    with pytest.raises(ValueError, match=f"--{name}"):
-        SetConfig(**{name: value})
-    SetConfig(architecture="convnet", **{name: value})
-
-
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [
-        ({"ipc", "support_size"}, "support_size"),
-        ({"ensemble", "depth"}, "depth"),
-        ({"architecture", "ensemble"}, "architecture"),
-        ({"flip"}, "without --augment"),
-    ],
-)
-def test_flags_that_exclude_each_other(given, says):
-    with pytest.raises(ValueError, match=says):
-        check_given(DistillConfig(), frozenset(given))
-
-
-@pytest.mark.parametrize("name", ["steps", "learning_rate", "learn_labels", "augment", "ensemble"])
-def test_a_flag_that_would_be_ignored_is_refused(name):
-    config = DistillConfig(method=MethodConfig(method="label_solve"))
-    with pytest.raises(ValueError, match=f"--{name}"):
-        check_given(config, frozenset({name, "method"}))
-    check_given(DistillConfig(), frozenset({name}))
 
 
 def test_an_ensemble_is_checked_with_the_rest():

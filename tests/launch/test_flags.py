@@ -3,8 +3,9 @@ import dataclasses
 import pytest
 
 from stillhouse.launch.commands import COMMANDS
-from stillhouse.launch.config import DistillConfig, EvaluateConfig
+from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.flags import HelpAsked, help_text, parse
+from stillhouse.launch.set_config import EvaluateConfig
 
 
 def test_nothing_given_is_all_defaults():

@@ -119,9 +119,21 @@ def test_equal_steps_have_equal_bits_and_leave_their_state_alone(config, compute
     assert _bits(state) == before
 
 
-@pytest.mark.parametrize("learn_labels", [True, False])
-def test_a_resumed_run_ends_in_the_same_bits(spec, computer, digits, learn_labels, tmp_path):
-    config = KipConfig((spec,), learn_labels=learn_labels)
+def test_with_decay_the_steps_get_smaller_until_they_end(config, computer, digits):
+    config = dataclasses.replace(config, decay_steps=4)
+    state, moved = _start(config, digits), []
+    for step in range(5):
+        after, _ = kip_step(config, state, computer, *_batch(digits, step))
+        moved.append(np.abs(after.images - state.images).max())
+        state = after
+    assert moved[0] == pytest.approx(0.04, rel=1e-2)
+    assert moved == sorted(moved, reverse=True)
+    assert moved[-1] == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"learn_labels": False}, {"decay_steps": 6}])
+def test_a_resumed_run_ends_in_the_same_bits(spec, computer, digits, options, tmp_path):
+    config = KipConfig((spec,), **options)
     straight, _ = _run(config, _start(config, digits), computer, digits, 6)
 
     half, _ = _run(config, _start(config, digits), computer, digits, 3)
@@ -197,6 +209,7 @@ def test_a_singular_support_set_is_a_non_finite_loss(spec, computer, digits):
         ({"specs": ()}, "`specs` must hold at least one"),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be positive"),
+        ({"decay_steps": 0}, "`decay_steps` must be 1 or more, or None, got 0"),
         ({"regularisation": -1e-6}, "`regularisation` must be zero or positive"),
         ({"seed": -1}, "`seed` must be a whole number"),
     ],

@@ -47,13 +47,14 @@ class Processes:
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
         self._started = []
 
-    def start(self, *arguments):
+    def start(self, *arguments, entry=ENTRY):
+        """Start a command; `entry` is the program, where it is not the command's own."""
         output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-c", ENTRY, *map(str, arguments)],
+                [sys.executable, "-c", entry, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

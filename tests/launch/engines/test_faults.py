@@ -1,0 +1,139 @@
+"""A worker that computes nonsense, a full disk, clocks that jump: in real processes."""
+
+import re
+import resource
+import signal
+import time
+
+import pytest
+
+pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
+
+HEARTBEAT = 0.5
+MAIN = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
+
+# Kernels whose blocks are not what was asked for; all else is the real worker.
+FAULTY = """
+import numpy as np
+from stillhouse.workers import leased
+right = leased.compute
+leased.compute = lambda kernel, task: tuple({} for x in right(kernel, task))
+"""
+
+# The clocks of the process run on by an hour, or back, once the file is there.
+LEAP = """
+import os, time
+from stillhouse.launch.main import main
+def leaping(clock):
+    return lambda: clock() + ({} if os.path.exists("leap") else 0.0)
+time.monotonic, time.time = leaping(time.monotonic), leaping(time.time)
+"""
+
+
+@pytest.fixture
+def problem(spots):
+    return (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--steps=200",
+            "--checkpoint_every=20", "--eval_every=0")  # fmt: skip
+
+
+@pytest.fixture
+def serve(processes, problem, port):
+    def start(entry="", *flags):
+        address, beat = f"--address=localhost:{port}", f"--heartbeat={HEARTBEAT}"
+        return processes.start(
+            "serve", address, *problem, beat, "--out=run", *flags, entry=entry + MAIN
+        )
+
+    return start
+
+
+@pytest.fixture
+def worker(processes, port):
+    def start(entry=""):
+        flags = (f"--server=localhost:{port}", "--threads=1")
+        return processes.start("worker", *flags, entry=entry + MAIN)
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [("np.full_like(x, np.nan)", "NaN or infinity"), ("x[:-1]", "belongs")],
+)
+def test_a_worker_that_hands_in_nonsense_gets_no_more_tasks_and_does_no_harm(
+    serve, worker, eventually, locally, bits, problem, tmp_path, result, reason
+):
+    server, faulty = serve(), worker(FAULTY.format(result))
+    eventually(lambda: "has joined" in server.said, "joined", command=server)
+    # A task fails for good on several workers only: until another one comes, it waits.
+    sound = worker()
+    assert server.wait() == 0, server.said
+    assert faulty.wait(20) == 1
+    assert "has no more tasks for this worker" in faulty.said
+    (line,) = re.findall(r"gets no more tasks: (.*)", server.said)
+    assert reason in line
+    assert sound.wait(20) == 0, sound.said
+    assert bits(tmp_path / "run") == locally(problem)
+
+
+def test_where_the_disk_is_full_a_run_goes_on_from_the_last_checkpoint(
+    processes, port, worker, eventually, locally, bits, spots, wait_for_step, tmp_path
+):
+    # Of more data than the log, so that a limit on a file's size is met by checkpoints alone.
+    problem = ("--dataset=digits", "--architecture=fc", "--depth=1", "--ipc=50", "--steps=80",
+               "--target_batch=100", "--checkpoint_every=10", "--eval_every=0")  # fmt: skip
+    command = ("serve", f"--address=localhost:{port}", *problem, "--heartbeat=0.5", "--out=run")
+    server, worker = processes.start(*command), worker()
+    wait_for_step(server, tmp_path / "run", 20)
+    _, most = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (200_000, most))
+    eventually(lambda: "is not saved" in server.said, "out of room", command=server)
+    (saved,) = set(re.findall(r"the last checkpoint is that of step (\d+)", server.said))
+    server.send(signal.SIGKILL)
+    server.wait(20)
+    assert not list((tmp_path / "run").rglob("*.tmp*"))
+    server = processes.start(*command)
+    assert server.wait() == 0, server.said
+    assert f"going on after step {saved}" in server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert worker.wait(20) == 0, worker.said
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_the_clocks_of_the_server_jump(
+    serve, worker, wait_for_step, locally, bits, problem, tmp_path, seconds
+):
+    server, workers = serve(LEAP.format(seconds)), [worker(), worker()]
+    wait_for_step(server, tmp_path / "run", 30)
+    (tmp_path / "leap").touch()
+    wait_for_step(server, tmp_path / "run", 90)
+    (tmp_path / "leap").unlink()
+    assert server.wait() == 0, server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert [w.wait(20) for w in workers] == [0, 0]
+    # A leap is no reason to give workers up.
+    assert "lost" not in server.said
+
+
+def test_the_tasks_of_a_killed_worker_run_again_within_two_heartbeats(
+    processes, port, worker, eventually, tmp_path
+):
+    # Tasks of seconds, and the heartbeat that a server has by default.
+    problem = ("--dataset=digits", "--ipc=20", "--target_batch=1300", "--steps=1")
+    server = processes.start(
+        *("serve", f"--address=localhost:{port}", *problem, "--eval_every=0", "--out=run")
+    )
+    heartbeat, victim, other = 3.0, worker(), worker()
+    joined = r":(\d+)\) has joined"
+    eventually(
+        lambda: len(re.findall(joined, server.said)) == 2, "both have joined", command=server
+    )
+    time.sleep(heartbeat)
+    killed = time.monotonic()
+    victim.send(signal.SIGKILL)
+    lost = rf":{victim.pid}\) is lost with [1-9]"
+    eventually(lambda: re.search(lost, server.said), "lost with its tasks", 20, server)
+    # The machine is shared by all that computes here: half a heartbeat for that.
+    assert time.monotonic() - killed < 2.5 * heartbeat
+    other.send(signal.SIGTERM)
+    server.send(signal.SIGTERM)
