@@ -18,6 +18,8 @@ from stillhouse.workers.connection import ServerGone
 
 _SECONDS = 2.0
 _CALL_SECONDS = 10.0
+# How long a server is waited for that does not answer: it may be busy, or be started again.
+_PATIENCE = 60.0
 # Steps whose time says how long the others will take.
 _RECENT = 20
 _CLEAR = "\x1b[H\x1b[2J"
@@ -41,12 +43,24 @@ def run(config: StatusConfig) -> int:
         print(_CLEAR + text if terminal else text, flush=True)
         if not options.watch or status["state"] == "finished":
             return 0
-        time.sleep(_SECONDS)
         with bad_input():
-            try:
-                status = read()
-            except ServerGone:
-                return 0
+            again = _read_again(read)
+        if again is None:
+            return 0
+        status = again
+
+
+def _read_again(read: Callable[[], Status]) -> Status | None:
+    """Return the next status; None if the server has ended, and is not started again meanwhile."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        time.sleep(_SECONDS)
+        try:
+            return read()
+        except ServerGone as error:
+            if time.monotonic() > until:
+                print(f"stillhouse status: {error}; the run may have ended", file=sys.stderr)
+                return None
 
 
 def describe(status: Status) -> str:

@@ -1,10 +1,12 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from stillhouse.launch import status as module
 from stillhouse.launch.status import describe
+from stillhouse.workers.connection import ServerGone
 
 RUN = "kip on digits: 10 images, 300 steps of 1,000 targets, convnet:3 ntk by fused"
 WORKER = {
@@ -96,6 +98,27 @@ def test_a_run_is_watched_step_by_step(stillhouse, unfinished, monkeypatch, fini
     result = stillhouse("status", unfinished, "--watch", "--json")
     steps = [json.loads(line)["step"] for line in result.out.splitlines()]
     assert (result.code, steps) == (0, [5, 12])
+
+
+def test_a_server_that_is_started_again_is_still_watched(stillhouse, monkeypatch):
+    """And one that has ended is not waited for without end."""
+    times = iter(range(0, 10_000, 7))
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(times)))
+    answers = iter([3, None, None, 4, *[None] * 20])
+
+    def status():
+        if (step := next(answers)) is None:
+            raise ServerGone("no answer from the server at localhost:18400")
+        values = dict.fromkeys(("loss", "accuracy", "test_accuracy", "seconds_left"))
+        return {"run": {"summary": "a run"}, "step": step, "steps": 5, **values}
+
+    server = SimpleNamespace(status=status)
+    monkeypatch.setattr(module, "CourierServer", lambda *arguments, **options: server)
+    result = stillhouse("status", "--server=localhost:18400", "--watch", "--json")
+    steps = [json.loads(line)["step"] for line in result.out.splitlines()]
+    assert (result.code, steps) == (0, [3, 4])
+    assert "no answer from the server" in result.err and "may have ended" in result.err
 
 
 def test_a_run_that_has_just_begun(stillhouse, unfinished):
