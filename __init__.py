@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares
     from stillhouse.data import DistilledSet as DistilledSet
     from stillhouse.data import dataset_from_arrays as dataset_from_arrays
     from stillhouse.data import fit_transform as fit_transform
+    from stillhouse.data import load as load
     from stillhouse.data import load_dataset as load_dataset
     from stillhouse.data import load_distilled as load_distilled
     from stillhouse.data import save_distilled as save_distilled
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares
     from stillhouse.kernels import fc as fc
     from stillhouse.kernels import kernel as kernel
     from stillhouse.kernels import myrtle as myrtle
+    from stillhouse.launch.api import distill as distill
     from stillhouse.methods.evaluation import evaluate_krr as evaluate_krr
     from stillhouse.methods.kip import KipConfig as KipConfig
     from stillhouse.methods.kip import initial_state as initial_state
@@ -41,6 +43,7 @@ _HOMES = {
         "DistilledSet",
         "dataset_from_arrays",
         "fit_transform",
+        "load",
         "load_dataset",
         "load_distilled",
         "save_distilled",
@@ -55,6 +58,7 @@ _HOMES = {
         "kernel",
         "myrtle",
     ),
+    "launch.api": ("distill",),
     "methods.evaluation": ("evaluate_krr",),
     "methods.kip": ("KipConfig", "initial_state", "kip_step"),
     "methods.label_solve": ("LabelSolver",),

@@ -6,7 +6,7 @@ from stillhouse.data.augmentation import Augmentation, augment
 from stillhouse.data.batches import TargetBatches, split_chunks
 from stillhouse.data.card import FORMAT_VERSION, LABEL_CONVENTION, Card, DatasetInfo
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
-from stillhouse.data.distilled import DistilledSet, load_distilled, save_distilled
+from stillhouse.data.distilled import DistilledSet, load, load_distilled, save_distilled
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.sampling import class_balanced_indices, rng_for
 from stillhouse.data.sources import load_dataset
@@ -39,6 +39,7 @@ __all__ = [
     "dataset_from_arrays",
     "digest",
     "fit_transform",
+    "load",
     "load_dataset",
     "load_distilled",
     "pack",

@@ -7,12 +7,15 @@ The file is an uncompressed `.npz` with `images` float32 `[s, h, w, c]` and `lab
 
 import dataclasses
 import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stillhouse.data.archive import npz_names, read_npz, write_npz
 from stillhouse.data.arrays import as_images, size_name
 from stillhouse.data.card import Card
+from stillhouse.data.interop import to_hf, to_tf, to_torch
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform, transform_from_arrays
 
@@ -71,6 +74,67 @@ class DistilledSet:
     def original_images(self) -> np.ndarray:
         """Return the images in raw pixels, float32 `[s, h, w, c]`; as they are if no transform."""
         return self.images if self.transform is None else self.transform.invert(self.images)
+
+    def invert(self, images: np.ndarray) -> np.ndarray:
+        """Bring images of the transformed space back to raw pixels, float32 `[n, h, w, c]`.
+
+        Raises:
+            ValueError: if the set carries no transform.
+        """
+        if self.transform is None:
+            raise ValueError(
+                "this set carries no transform; fit one to the dataset that it was distilled from, "
+                "by `stillhouse.fit_transform`"
+            )
+        return self.transform.invert(images)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the set to a file, atomically.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        save_distilled(path, self)
+
+    def to_torch(self) -> Any:
+        """Return a `torch.utils.data.TensorDataset` of images `[s, c, h, w]` and labels `[s, k]`.
+
+        Raises:
+            ImportError: if torch is not installed.
+        """
+        return to_torch(self)
+
+    def to_tf(self) -> Any:
+        """Return a `tf.data.Dataset` of pairs of an image `[h, w, c]` and a label `[k]`.
+
+        Raises:
+            ImportError: if TensorFlow is not installed.
+        """
+        return to_tf(self)
+
+    def to_hf(self) -> Any:
+        """Return a `datasets.Dataset` with columns `image` `[h, w, c]`, `label` `[k]` and `class`.
+
+        Raises:
+            ImportError: if Hugging Face's datasets is not installed.
+        """
+        return to_hf(self)
+
+
+def load(path: str | os.PathLike[str]) -> DistilledSet:
+    """Read a distilled set from its file, or from the folder of a finished run.
+
+    Raises:
+        ValueError: if the file is damaged, is no distilled set, or was written in a newer format,
+            or the folder holds none.
+        OSError: if there is no such file, or it cannot be read.
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        folder, file = file, file / "distilled.npz"
+        if not file.exists():
+            raise ValueError(f"{folder} is a folder without a distilled.npz; name the file")
+    return load_distilled(file)
 
 
 def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> None:

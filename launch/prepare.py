@@ -39,11 +39,12 @@ _TARGETS = 1000
 _KERNEL_BYTES = 400 * 2**20
 
 
-def prepare(config: DistillConfig, *, for_real: bool = True) -> Job:
+def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: bool = True) -> Job:
     """Check settings against data, memory and folder, and return what they make.
 
     Args:
         config: the settings.
+        dataset: what to distil, where it is at hand; None to load what the settings name.
         for_real: check memory and folder too, as for a run that follows.
 
     Raises:
@@ -55,7 +56,8 @@ def prepare(config: DistillConfig, *, for_real: bool = True) -> Job:
     out = None if config.run.out is None else Path(config.run.out).expanduser()
     if for_real and out is not None:
         RunFolder(out).check_writable()  # Before a large dataset is read.
-    dataset = load_dataset(config.data.dataset)
+    if dataset is None:
+        dataset = load_dataset(config.data.dataset)
     for spec in kernels.values():
         spec.architecture.check_image(*dataset.image_shape[:2])
     support_size = _support_size(config.support, dataset)

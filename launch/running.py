@@ -69,37 +69,46 @@ def run_job(
             reporter(progress)
             on_progress(progress)
 
-        _learn(job, transform, signals, report, batches)
+        logging.info("%s in %s", job.summary(), job.folder.path)
+        # What is not finite stops the run anyway.
+        with np.errstate(over="ignore", invalid="ignore"), stopped_runs(job, signals):
+            learn(job, transform, signals.asked, report, batches)
+            _draw(job)
     _summarise(job)
     return 0
 
 
-def _learn(
+def learn(
     job: Job,
     transform: Transform,
-    signals: StopSignals,
+    should_stop: Callable[[], bool],
     report: Callable[[Progress], None],
     batches: Callable[[TargetBatches], TargetBatches],
 ) -> None:
+    """Learn the distilled set in the job's folder, which is open, and write it there.
+
+    Raises:
+        Interrupted: if `should_stop` said so.
+        FloatingPointError: if the run met NaN or infinity.
+        TaskFailedError: if a task failed wherever it was tried.
+        CheckpointError: if the last checkpoint is none of this run.
+        OSError: if the folder cannot be written.
+    """
     evaluation = Evaluation(
         job.computer,
         job.kernels,
         job.batches(transform, augmented=False),
         job.config.method.regularisation,
-        should_stop=signals.asked,
+        should_stop=should_stop,
     )
-    logging.info("%s in %s", job.summary(), job.folder.path)
-    # What is not finite stops the run anyway.
-    with np.errstate(over="ignore", invalid="ignore"), stopped_runs(job, signals):
-        outcome = distil(
-            job.algorithm(transform, batches(job.batches(transform, augmented=True))),
-            schedule=job.schedule,
-            evaluation=evaluation,
-            folder=job.folder,
-            report=report,
-        )
-        finish(job.folder, outcome, transform=transform, card=job.card())
-        _draw(job)
+    outcome = distil(
+        job.algorithm(transform, batches(job.batches(transform, augmented=True))),
+        schedule=job.schedule,
+        evaluation=evaluation,
+        folder=job.folder,
+        report=report,
+    )
+    finish(job.folder, outcome, transform=transform, card=job.card())
 
 
 @contextlib.contextmanager

@@ -20,7 +20,17 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Folders at the root that are not rooms of the package.
-OTHERS = {"benchmarks", "build", "dist", "docs", "runs", "scripts", "tests", "third_party"}
+OTHERS = {
+    "benchmarks",
+    "build",
+    "dist",
+    "docs",
+    "examples",
+    "runs",
+    "scripts",
+    "tests",
+    "third_party",
+}
 ROOMS = sorted(
     path.name
     for path in ROOT.iterdir()

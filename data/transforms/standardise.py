@@ -71,6 +71,8 @@ class Standardise:
         floats /= self.std.astype(np.float32)
         return floats
 
+    __call__ = apply
+
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Return raw pixel values, float32 `[n, h, w, c]`.
 

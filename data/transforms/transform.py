@@ -20,6 +20,10 @@ class Transform(Protocol):
         """Bring raw images `[n, h, w, c]` into the kernel's space, float32 `[n, h, w, c]`."""
         ...
 
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return `apply(images)`."""
+        ...
+
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`."""
         ...
@@ -43,6 +47,8 @@ class Identity:
     def apply(self, images: np.ndarray) -> np.ndarray:
         """Return the images as float32."""
         return np.asarray(images, dtype=np.float32)
+
+    __call__ = apply
 
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Return the images as float32."""

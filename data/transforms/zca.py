@@ -101,6 +101,8 @@ class ZCA:
             np.matmul(rows.astype(np.float32), self.whitening, out=whitened[part])
         return whitened.reshape(images.shape)
 
+    __call__ = apply
+
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Return raw pixel values, float32 `[n, h, w, c]`.
 

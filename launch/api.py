@@ -1,0 +1,143 @@
+"""Distilling arrays from Python, without a command line."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from stillhouse.data.arrays import ArrayLike
+from stillhouse.data.dataset import dataset_from_arrays
+from stillhouse.data.distilled import DistilledSet, load_distilled
+from stillhouse.launch.config import (
+    ComputeConfig,
+    DataConfig,
+    DistillConfig,
+    KernelConfig,
+    MethodConfig,
+    RunConfig,
+    SupportConfig,
+)
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.running import learn
+from stillhouse.server.schedule import Progress
+
+
+def distill(
+    images: ArrayLike,
+    labels: ArrayLike,
+    test_images: ArrayLike | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    ipc: int = 1,
+    method: Literal["kip", "label_solve"] = "kip",
+    steps: int = 300,
+    target_batch: int | None = None,
+    learning_rate: float = 0.04,
+    decay: bool = False,
+    learn_labels: bool = True,
+    augment: bool = False,
+    flip: bool = True,
+    regularisation: float = 1e-6,
+    init: Literal["real", "noise", "kmeans"] = "real",
+    transform: Literal["none", "standardise", "zca"] = "standardise",
+    architecture: str = "convnet",
+    depth: int | None = None,
+    kernel: Literal["ntk", "nngp"] = "ntk",
+    global_pool: bool = False,
+    seed: int = 0,
+    backend: str = "auto",
+    threads: int | None = None,
+    name: str = "arrays",
+    class_names: Sequence[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> DistilledSet:
+    """Distil arrays into a few synthetic images and labels.
+
+    What the settings mean is said by `stillhouse distill --help`; they are the same, and with the
+    same data, settings and backend the command gives the same bits.
+
+    Args:
+        images: training images `[n, h, w, c]`, or grey `[n, h, w]`, of integers or floats in any
+            scale.
+        labels: their classes, whole numbers `[n]`.
+        test_images: test images; without them a fifth of the training images is held out.
+        test_labels: their classes.
+        ipc: distilled images per class.
+        method: learn images by gradient descent, or labels in closed form.
+        steps: gradient steps of KIP.
+        target_batch: images a step learns from; None for 1,000 or as many as there are.
+        learning_rate: Adam's.
+        decay: let it fall to zero over the run.
+        learn_labels: learn the labels too.
+        augment: shift, rotate, flip and tint half of each target batch.
+        flip: flip them, with `augment`.
+        regularisation: the ridge, as a share of the mean diagonal of K_ss.
+        init: start from real images, noise or k-means centres.
+        transform: how pixels are normalised before the kernel.
+        architecture: the infinitely wide network.
+        depth: its depth; None for the family's own.
+        kernel: the limit of training it (ntk), or of it at random (nngp).
+        global_pool: end a convolutional network with a global average.
+        seed: of everything random.
+        backend: what computes kernels.
+        threads: processor threads; None for all.
+        name: what the card calls the dataset.
+        class_names: the names of the classes; by default their numbers.
+        out: the run folder, with checkpoints, log and curves: called again with the same arguments
+            an interrupted run goes on, and a finished one is read. None leaves nothing behind.
+        on_progress: told of the progress before the first step and after each one.
+
+    Returns:
+        The distilled set, with its transform, and a card with its scores on the test images.
+
+    Raises:
+        ValueError: if the data or a setting are wrong, or memory would not suffice.
+        FloatingPointError: if the run met NaN or infinity; a lower learning rate may help.
+        OSError: if the run folder cannot be written.
+
+    Example:
+        >>> import stillhouse as sh
+        >>> digits = sh.load_dataset("digits")
+        >>> ds = sh.distill(digits.x_train, digits.y_train, digits.x_test, digits.y_test,
+        ...                 architecture="fc", steps=20)
+        >>> ds.images.shape, ds.labels.shape
+        ((10, 8, 8, 1), (10, 10))
+    """
+    dataset = dataset_from_arrays(
+        images, labels, test_images, test_labels, name=name, class_names=class_names
+    )
+    with tempfile.TemporaryDirectory(prefix="stillhouse-") as temporary:
+        folder = Path(temporary) / "run" if out is None else Path(out)
+        try:
+            config = DistillConfig(
+                data=DataConfig(name, transform, augment, flip),
+                kernel=KernelConfig(architecture, depth, kernel=kernel, global_pool=global_pool),
+                support=SupportConfig(ipc, init=init),
+                method=MethodConfig(
+                    method,
+                    steps,
+                    target_batch,
+                    learning_rate,
+                    decay,
+                    learn_labels,
+                    regularisation,
+                    seed,
+                ),
+                compute=ComputeConfig(backend, threads),
+                run=RunConfig(str(folder)),
+            )
+            job = prepare(config, dataset)
+            fitted = job.fit_transform()
+            if job.folder.read_result() is None:
+                # What is not finite stops the run anyway.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    with job.folder.opened(job.identity, job.settings):
+                        learn(job, fitted, lambda: False, on_progress, lambda batches: batches)
+        except ValueError as error:
+            # There are no flags here, but arguments of the same names.
+            raise ValueError(str(error).replace("`--", "`")) from error
+        return load_distilled(job.folder.distilled)
