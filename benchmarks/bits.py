@@ -2,8 +2,9 @@
 
     python benchmarks/bits.py                        # the engines that are installed here
     python benchmarks/bits.py --data DATA            # and a run on DATA/mnist
-    python benchmarks/bits.py --write docs           # also write bits.md
+    python benchmarks/bits.py --write FILE           # also write a page
 
+Launchpad and Courier are for Python 3.10, Ray needs an environment of its own: two pages.
 Runs of 20 steps of KIP, each in processes of its own on loopback, against the same run in one
 process: support images, labels and scores are compared byte by byte. Accidents are real: SIGKILL
 and SIGSTOP, in moments drawn from a fixed seed.
@@ -38,7 +39,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--data", type=Path, help="folder in which the folder mnist lies")
-    parser.add_argument("--write", type=Path, help="folder for bits.md")
+    parser.add_argument("--write", type=Path, help="the page to write, such as docs/bits.md")
     options = parser.parse_args()
     problems = {"ConvNet, digits, 20 images": CONVNET}
     if options.data:
@@ -51,7 +52,7 @@ def main() -> None:
                 lines.append(line)
                 print(line, flush=True)
     if options.write:
-        (options.write / "bits.md").write_text(report(lines))
+        options.write.write_text(report(lines, options.write))
 
 
 def compare(name: str, problem: tuple[str, ...], folder: Path) -> Iterator[str]:
@@ -201,14 +202,14 @@ def bits(run: Path) -> dict[str, object]:
     return {**arrays, "accuracy": scores["test_accuracy"], "mse": scores["test_mse"]}
 
 
-def report(lines: list[str]) -> str:
+def report(lines: list[str], page: Path) -> str:
     head = [
         "# The same bits",
         "",
-        "Printed by `python benchmarks/bits.py --data DATA --write docs`: support images, labels",
-        f"and scores after {STEPS} steps of KIP, byte by byte, against the run in one process.",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; seconds include starting and",
-        "ending every process.",
+        f"Printed by `python benchmarks/bits.py --data DATA --write docs/{page.name}`: support",
+        f"images, labels and scores after {STEPS} steps of KIP, byte by byte, against the run in",
+        f"one process. Python {platform.python_version()}, {os.cpu_count()} cores; seconds include",
+        "starting and ending every process.",
         "",
     ]
     return "\n".join([*head, *lines, ""])
