@@ -59,7 +59,7 @@ class Card:
         method: the method that made it, such as `kip` or `label_solve`.
         kernel: the kernel to evaluate it with, as the JSON object of `KernelSpec.to_json`.
         config: every setting of the run, as a JSON object.
-        seed: the seed of the run.
+        seed: the seed of the run; None where unknown.
         dataset: what it was distilled from.
         scores: measured results by name, such as `test_accuracy`.
         label_convention: how labels stand for classes.
@@ -73,7 +73,7 @@ class Card:
     method: str
     kernel: Mapping[str, Any]
     config: Mapping[str, Any]
-    seed: int
+    seed: int | None
     dataset: DatasetInfo
     scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
     label_convention: str = LABEL_CONVENTION
@@ -81,7 +81,7 @@ class Card:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        if type(self.seed) is not int:
+        if self.seed is not None and type(self.seed) is not int:
             raise ValueError(f"`seed` of a card must be an integer, got {self.seed!r}")
         if not isinstance(self.dataset, DatasetInfo):
             raise ValueError(f"`dataset` of a card must be a DatasetInfo, got {self.dataset!r}")

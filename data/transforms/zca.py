@@ -55,12 +55,19 @@ class ZCA:
     regularisation: float
 
     @classmethod
-    def fit(cls, x_train: np.ndarray, *, regularisation: float = 0.1) -> "ZCA":
+    def fit(
+        cls,
+        x_train: np.ndarray,
+        *,
+        regularisation: float = 0.1,
+        standardise: Standardise | None = None,
+    ) -> "ZCA":
         """Fit the whitening to all training images, in float64.
 
         Args:
             x_train: raw images `[n, h, w, c]`.
             regularisation: r, relative to the mean eigenvalue.
+            standardise: the first part, where it was fitted to other images; None for these.
 
         Raises:
             ValueError: if `regularisation` is not positive, or no image has any contrast.
@@ -68,7 +75,7 @@ class ZCA:
         if not (np.isfinite(regularisation) and regularisation > 0):
             raise ValueError(f"`regularisation` must be a positive number, got {regularisation}")
         images = as_images(x_train, "`x_train`")
-        standardise = Standardise.fit(images)
+        standardise = Standardise.fit(images) if standardise is None else standardise
         n, d = len(images), images[0].size
         moments = np.zeros((d, d))
         norm = 0.0
