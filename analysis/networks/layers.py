@@ -1,0 +1,134 @@
+"""The layers that the networks share. They see one image `[c, h, w]`; a batch is a `jax.vmap`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+NORMS = ("none", "instance", "batch")
+BATCH_AXIS = "batch"  # The name of the axis over which networks are mapped.
+_EPSILON = 1e-5
+
+Layers = list[Callable[..., Any]]
+
+
+class BatchNorm(eqx.nn.StatefulLayer):
+    """Normalise each channel over a batch and its pixels; at test time by running averages.
+
+    Written out because Equinox's own normalises differently in the two versions that our two
+    stacks need: by the running averages even in training in the older, by the batch in the newer.
+
+    Attributes:
+        weight: scale of each channel, float32 `[c, 1, 1]`.
+        bias: shift of each channel, float32 `[c, 1, 1]`.
+        running: where the state holds the averages of mean and variance, each `[c, 1, 1]`.
+        inference: use these averages and leave them as they are.
+
+    References:
+        Ioffe, Szegedy. Batch Normalization. ICML 2015, https://arxiv.org/abs/1502.03167
+    """
+
+    weight: jax.Array
+    bias: jax.Array
+    running: eqx.nn.StateIndex
+    inference: bool
+
+    def __init__(self, channels: int) -> None:
+        zeros = jnp.zeros((channels, 1, 1), jnp.float32)
+        self.weight, self.bias = zeros + 1, zeros
+        self.running = eqx.nn.StateIndex((zeros, zeros + 1))
+        self.inference = False
+
+    def __call__(
+        self, x: jax.Array, state: eqx.nn.State, *, key: jax.Array | None = None
+    ) -> tuple[jax.Array, eqx.nn.State]:
+        """Return the normalised image `[c, h, w]`, and the state after this batch."""
+        if self.inference:
+            mean, variance = state.get(self.running)
+        else:
+            mean = _batch_mean(x)
+            variance = _batch_mean((x - mean) ** 2)
+            old = state.get(self.running)
+            new = (0.9 * a + 0.1 * b for a, b in zip(old, (mean, variance), strict=True))
+            state = state.set(self.running, tuple(new))
+        normal = (x - mean) * jax.lax.rsqrt(variance + _EPSILON)
+        return self.weight * normal + self.bias, state
+
+
+def _batch_mean(x: jax.Array) -> jax.Array:
+    return jax.lax.pmean(x.mean(axis=(1, 2), keepdims=True), BATCH_AXIS)
+
+
+def conv(
+    inputs: int, outputs: int, *, window: int = 3, stride: int = 1, bias: bool = True
+) -> eqx.nn.Conv2d:
+    """Return a convolution with zeros around the image: with stride 1 it keeps the size.
+
+    Its weights are shapes alone, `jax.ShapeDtypeStruct`: `Network.init` draws them.
+    """
+    return _undrawn(
+        eqx.nn.Conv2d, inputs, outputs, window, stride, padding=window // 2, use_bias=bias
+    )
+
+
+def dense(inputs: int, outputs: int) -> eqx.nn.Linear:
+    """Return a fully connected layer, its weights as shapes alone."""
+    return _undrawn(eqx.nn.Linear, inputs, outputs)
+
+
+def _undrawn(layer: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    return eqx.filter_eval_shape(layer, *arguments, key=jax.random.PRNGKey(0), **options)
+
+
+def norm_layers(norm: str, channels: int) -> Layers:
+    """Return the layers of a normalisation: one, or none. Instance norm is per image and channel.
+
+    Args:
+        norm: one of `NORMS`.
+        channels: c.
+    """
+    if norm == "none":
+        return []
+    return [BatchNorm(channels) if norm == "batch" else eqx.nn.GroupNorm(channels, channels)]
+
+
+def relu() -> eqx.nn.Lambda:
+    """Return the rectifier."""
+    return eqx.nn.Lambda(jax.nn.relu)
+
+
+def flatten() -> eqx.nn.Lambda:
+    """Return the readout that keeps every pixel as a feature of its own."""
+    return eqx.nn.Lambda(jnp.ravel)
+
+
+def global_average() -> eqx.nn.Lambda:
+    """Return the readout that averages each channel over all pixels."""
+    return eqx.nn.Lambda(_global_average)
+
+
+def _global_average(x: jax.Array) -> jax.Array:
+    return x.mean(axis=(1, 2))
+
+
+def check_pools(name: str, height: int, width: int, pools: int, mend: str) -> tuple[int, int]:
+    """Return what `pools` halvings leave of an image's height and width.
+
+    Args:
+        name: the network's name, for the error.
+        height: of the image.
+        width: of the image.
+        pools: how often it is halved, rounding down.
+        mend: what to do about an image that is too small.
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+    if min(height, width) < 2**pools:
+        raise ValueError(
+            f"images of {height} x {width} pixels are too small for {name}, which halves them "
+            f"{pools} times and needs {2**pools} x {2**pools}; {mend}"
+        )
+    return height >> pools, width >> pools
