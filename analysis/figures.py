@@ -1,37 +1,26 @@
-"""Pictures of distilled sets and of how they were learned.
+"""Pictures of distilled sets and of how they were learned."""
 
-Drawn by matplotlib's figures alone, without pyplot: no window, no global state.
-"""
-
-import io
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from stillhouse.analysis.drawing import (
+    INK,
+    OTHER,
+    OWN,
+    check_format,
+    clean,
+    save,
+    short,
+    shown_pixels,
+)
 from stillhouse.analysis.layout import Grid, grid_for
-from stillhouse.data.atomic import atomic_write
 from stillhouse.data.distilled import DistilledSet
-
-FORMATS = (".png", ".pdf", ".svg")
-_OWN, _OTHER, _INK, _FAINT = "#1f5fa8", "#9db4cc", "#222222", "#cccccc"
-_DPI = 150
-
-
-def check_format(path: str | os.PathLike[str]) -> str:
-    """Return the format that a picture's name asks for: "png", "pdf" or "svg".
-
-    Raises:
-        ValueError: if it asks for another, or for none.
-    """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"a picture must end in {', '.join(FORMATS)}, got {os.fspath(path)!r}")
-    return suffix[1:]
 
 
 def image_grid(distilled: DistilledSet, path: str | os.PathLike[str]) -> None:
@@ -53,8 +42,8 @@ def image_grid(distilled: DistilledSet, path: str | os.PathLike[str]) -> None:
     check_format(path)
     pixels = _displayed(distilled)
     s, h, w = pixels.shape[:3]
-    names = _class_names(distilled)
-    bar_names = [_short(name, 12) for name in names] if len(names) <= 20 else []
+    names = class_names(distilled)
+    bar_names = [short(name, 12) for name in names] if len(names) <= 20 else []
     longest = max(map(len, bar_names), default=0)
     grid = grid_for(s, len(names), ratio=h / w, name_length=longest)
     figure = Figure(figsize=grid.size_inches)
@@ -66,11 +55,12 @@ def image_grid(distilled: DistilledSet, path: str | os.PathLike[str]) -> None:
         colours: dict[str, Any] = {} if pixels.ndim == 4 else {"cmap": "gray", "vmin": 0, "vmax": 1}
         axes.imshow(pixels[i], extent=extent, interpolation="nearest", **colours)
         name = names[int(distilled.labels[i].argmax())]
-        axes.text(x, y - 0.04, _short(name, 14), size=grid.font, color=_INK, va="bottom")
+        title = short(name, 14)
+        axes.text(x, y - 0.04, title, size=grid.font, color=INK, va="bottom", parse_math=False)
     _draw_bars(axes, grid, distilled.labels, bar_names)
     axes.set(xlim=(0, grid.width), ylim=(grid.height, 0), aspect="equal")
     axes.axis("off")
-    _save(figure, path)
+    save(figure, path)
 
 
 def curves(metrics: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
@@ -87,17 +77,24 @@ def curves(metrics: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -
     """
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _plot(left, metrics, "loss", "train batch", color=_OWN, linewidth=1)
-    left.set(title="loss", xlabel="step", yscale="log")
-    _plot(right, metrics, "accuracy", "train batch", color=_OTHER, linewidth=1)
-    _plot(right, metrics, "test_accuracy", "test", color=_OWN, marker="o", markersize=3.5)
-    right.set(title="accuracy", xlabel="step")
-    for axes in (left, right):
-        axes.grid(color=_FAINT, linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False)
-    _save(figure, path)
+    draw_loss(left, metrics)
+    draw_accuracy(right, metrics)
+    save(figure, path)
+
+
+def draw_loss(axes: Axes, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the loss over steps; `metrics` is that of `curves`."""
+    _plot(axes, metrics, "loss", "train batch", color=OWN, linewidth=1)
+    axes.set(title="loss", xlabel="step", yscale="log")
+    clean(axes)
+
+
+def draw_accuracy(axes: Axes, metrics: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the accuracies over steps; `metrics` is that of `curves`."""
+    _plot(axes, metrics, "accuracy", "train batch", color=OTHER, linewidth=1)
+    _plot(axes, metrics, "test_accuracy", "test", color=OWN, marker="o", markersize=3.5)
+    axes.set(title="accuracy", xlabel="step")
+    clean(axes)
 
 
 def _plot(
@@ -110,17 +107,13 @@ def _plot(
 
 def _displayed(distilled: DistilledSet) -> np.ndarray:
     """Return the images as `[s, h, w]` or `[s, h, w, 3]` in 0..1."""
-    images = distilled.original_images().astype(np.float64)
-    if distilled.transform is not None and distilled.card is not None:
-        low, high = distilled.card.dataset.pixel_range
-    else:
-        low, high = np.percentile(images, [0.5, 99.5])
-    images = np.clip((images - low) / max(high - low, 1e-12), 0.0, 1.0)
-    # What has neither one channel nor three has no colours of its own.
-    return images if images.shape[3] == 3 else images.mean(axis=3)
+    known = distilled.transform is not None and distilled.card is not None
+    pixel_range = distilled.card.dataset.pixel_range if known and distilled.card else None
+    return shown_pixels(distilled.original_images(), pixel_range)
 
 
-def _class_names(distilled: DistilledSet) -> tuple[str, ...]:
+def class_names(distilled: DistilledSet) -> tuple[str, ...]:
+    """Return the names of the label columns; their numbers where the set does not say."""
     if distilled.card is not None:
         return distilled.card.dataset.class_names
     return tuple(str(i) for i in range(distilled.num_classes))
@@ -139,24 +132,11 @@ def _draw_bars(axes: Axes, grid: Grid, labels: np.ndarray, names: Sequence[str])
         for j, value in enumerate(along):
             across = ((j + 0.1) / len(label), (j + 0.9) / len(label))
             boxes.append(grid.bar_box(i, across, (zero, float(value))))
-            colours.append(_OWN if j == own else _OTHER)
+            colours.append(OWN if j == own else OTHER)
         zeros.append(grid.bar_box(i, (0.0, 1.0), (zero, zero)))
         for j, name in enumerate(names if grid.detailed else ()):
             x, y = grid.bar_name(i, (j + 0.5) / len(names))
-            axes.text(x, y, name, size=grid.font * 0.7, color=_INK, ha="right", va="center")
+            size = grid.font * 0.7
+            axes.text(x, y, name, size=size, color=INK, ha="right", va="center", parse_math=False)
     axes.add_collection(PolyCollection(boxes, facecolors=colours, edgecolors="none"))
-    axes.add_collection(PolyCollection(zeros, facecolors="none", edgecolors=_INK, linewidths=0.4))
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=check_format(path), dpi=_DPI, facecolor="white")
-
-    def write(file: BinaryIO) -> None:
-        file.write(buffer.getvalue())
-
-    atomic_write(path, write)
+    axes.add_collection(PolyCollection(zeros, facecolors="none", edgecolors=INK, linewidths=0.4))

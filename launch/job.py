@@ -8,12 +8,11 @@ from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.config import DistillConfig
+from stillhouse.launch.first_support import first_support
 from stillhouse.methods.computer import KernelComputer
-from stillhouse.methods.coresets import kmeans_centres, noise_images, random_subset
 from stillhouse.methods.costs import RunCost
 from stillhouse.methods.kip import KipConfig
 from stillhouse.server.algorithms import Algorithm, Kip, LabelSolve, Support
@@ -157,17 +156,13 @@ class Job:
 
     def first_support(self, transform: Transform) -> Support:
         """Return the images and labels from which the run starts, in the kernel's space."""
-        init, seed = self.config.support.init, self.config.method.seed
-        size, classes = self.support_size, self.dataset.num_classes
-        if init == "noise":
-            shape = self.dataset.image_shape
-            images, labels = noise_images(shape, size, num_classes=classes, seed=seed)
-        else:
-            choose = kmeans_centres if init == "kmeans" else random_subset
-            x, y = self.dataset.x_train, self.dataset.y_train
-            raw, labels = choose(x, y, size, num_classes=classes, seed=seed)
-            images = transform.apply(raw)
-        return images, centred_one_hot(labels, classes)
+        return first_support(
+            self.config.support.init,
+            self.support_size,
+            self.dataset,
+            transform,
+            self.config.method.seed,
+        )
 
 
 def _json_of(spec: KernelSpec) -> dict[str, Any]:

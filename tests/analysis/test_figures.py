@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -110,3 +112,12 @@ def test_curves_show_what_was_measured(tmp_path, monkeypatch):
 def test_curves_of_nothing_yet_can_be_drawn(tmp_path):
     curves([], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 0
+
+
+def test_class_names_are_no_formulas(tmp_path):
+    distilled = make(3, 3, 1)
+    info = dataclasses.replace(distilled.card.dataset, class_names=("$\\frac{$", "$a$", "b"))
+    card = dataclasses.replace(distilled.card, dataset=info)
+    named = DistilledSet(distilled.images, distilled.labels, distilled.transform, card)
+    image_grid(named, tmp_path / "grid.svg")
+    assert "<!-- $a$ -->" in (tmp_path / "grid.svg").read_text()
