@@ -129,12 +129,22 @@ def load(path: str | os.PathLike[str]) -> DistilledSet:
             or the folder holds none.
         OSError: if there is no such file, or it cannot be read.
     """
+    return load_distilled(set_file(path))
+
+
+def set_file(path: str | os.PathLike[str]) -> Path:
+    """Return the file of a distilled set that is named by it, or by the folder of its run.
+
+    Raises:
+        ValueError: if the folder holds none: the run is not finished, or it is another folder.
+    """
     file = Path(path).expanduser()
-    if file.is_dir():
-        folder, file = file, file / "distilled.npz"
-        if not file.exists():
-            raise ValueError(f"{folder} is a folder without a distilled.npz; name the file")
-    return load_distilled(file)
+    if not file.is_dir():
+        return file
+    inside = file / "distilled.npz"
+    if not inside.exists():
+        raise ValueError(f"{file} is a folder without a distilled.npz; name the file")
+    return inside
 
 
 def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> None:

@@ -3,7 +3,10 @@
 import dataclasses
 
 from stillhouse.launch.config import DistillConfig, PlanConfig, ServeConfig
+from stillhouse.launch.release_config import FetchConfig, PublishConfig
+from stillhouse.launch.report_config import ReportConfig
 from stillhouse.launch.set_config import EvaluateConfig, ShowConfig
+from stillhouse.launch.train_config import TrainConfig
 from stillhouse.launch.worker_config import StatusConfig, WorkerConfig
 
 
@@ -84,6 +87,39 @@ _SHOW = Command(
     ),
 )
 
+_REPORT = Command(
+    "report",
+    ReportConfig,
+    "RUN_FOLDER|FILE [--flag=value ...]",
+    "write a page about a distilled set: images, labels, accuracies, provenance",
+    "Writes one HTML page that holds everything it shows, and its pictures beside it: the images "
+    "before and after, their labels and how these vary together, learning curves, accuracies of "
+    "kernel ridge regression under several kernels beside sets of the same size that nothing was "
+    "learned for, pixels beside real ones, and where the set comes from, with the command that "
+    "computes each score again.",
+    (
+        "stillhouse report runs/digits",
+        "stillhouse report runs/mnist --dataset=data/mnist --kernels=own,fc:1 --test_images=0",
+        "stillhouse report kip.npz --dataset=data/cifar10 --transform=zca --out=kip.html",
+    ),
+)
+
+_TRAIN = Command(
+    "train",
+    TrainConfig,
+    "FILE [--flag=value ...]",
+    "train finite networks on a distilled set, and on real images beside it",
+    "Trains networks from random initial weights on the set, each from a seed of its own, and "
+    "prints their accuracy on the dataset's test images, and that of networks trained alike on as "
+    "many random real images. Takes a set from distill or any other .npz with images and labels, "
+    "soft or hard; for the latter name --dataset and --transform.",
+    (
+        "stillhouse train runs/digits --steps=500 --baseline=random,kmeans,average",
+        "stillhouse train runs/mnist --dataset=data/mnist --width=256 --steps=1000 --out=trained",
+        "stillhouse train kip.npz --dataset=data/cifar10 --transform=zca --loss=xent --seeds=3",
+    ),
+)
+
 _SERVE = Command(
     "serve",
     ServeConfig,
@@ -126,7 +162,52 @@ _STATUS = Command(
     ),
 )
 
+_FETCH = Command(
+    "fetch",
+    FetchConfig,
+    "SOURCE [--flag=value ...]",
+    "get published distilled sets",
+    "SOURCE is kip or ls, the sets that Google Research published with the papers on KIP and Label "
+    "Solve, or the URL or folder of a release that publish made. Where several sets agree with the "
+    "flags nothing is fetched, unless --best or --all is given. A set of publish comes byte for "
+    "byte as it was. The others hold images and labels alone: for these name the original dataset "
+    "by --dataset, and network, transform and stated accuracy are put into the file; evaluate then "
+    "says how near it comes. Downloads are kept in the user's cache, or in $STILLHOUSE_CACHE.",
+    (
+        "stillhouse fetch kip --list --dataset_name=cifar10 --ssize=100 --zca",
+        "stillhouse fetch kip --dataset_name=mnist --ssize=10 --best --dataset=data/mnist",
+        "stillhouse fetch https://example.org/sets --architecture=FC1 --out=sets/fc1.npz",
+    ),
+)
+
+_PUBLISH = Command(
+    "publish",
+    PublishConfig,
+    "RUN_FOLDER|FILE --to=FOLDER [--flag=value ...]",
+    "put a distilled set where others fetch it",
+    "Adds the set's file, a dataset card and a row of index.csv to a release, which is any folder, "
+    "also of S3 or Google Cloud Storage. Several may publish into one release: rows of others stay "
+    "as they are, and nothing is overwritten. --hub lays the set out for the Hugging Face hub.",
+    (
+        "stillhouse publish runs/digits --to=releases",
+        "stillhouse publish runs/digits --to=s3://bucket/releases --license=cc-by-4.0",
+        "stillhouse publish distilled.npz --hub=hub/digits --name=digits-of-ten",
+    ),
+)
+
 COMMANDS = {
     command.name: command
-    for command in (_DISTILL, _PLAN, _EVALUATE, _SHOW, _SERVE, _WORKER, _STATUS)
+    for command in (
+        _DISTILL,
+        _PLAN,
+        _EVALUATE,
+        _TRAIN,
+        _SHOW,
+        _REPORT,
+        _SERVE,
+        _WORKER,
+        _STATUS,
+        _FETCH,
+        _PUBLISH,
+    )
 }

@@ -17,6 +17,12 @@ from absl import flags
 
 T = TypeVar("T")
 
+# The fields that are arguments without dashes, and what to say where one is missing.
+_ARGUMENTS = {
+    "file": "FILE is missing: name the distilled set, such as runs/x/distilled.npz",
+    "source": "SOURCE is missing: name kip, ls, or the URL or folder of a release",
+}
+
 
 class HelpAsked(Exception):
     """`--help` is among the arguments."""
@@ -27,8 +33,8 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
 
     Args:
         config_class: a dataclass whose fields are dataclasses of `option` fields, each a group of
-            flags; a field `file: str` is the one argument without dashes, which may be left out
-            where it has a default.
+            flags; a field `file: str` or `source: str` is the one argument without dashes, which
+            may be left out where it has a default.
         arguments: of the command, without its name.
 
     Raises:
@@ -54,10 +60,11 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
         for name, group in _groups(config_class)
     }
     fields = {field.name: field for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
-    if "file" in fields and positional:
-        settings["file"] = positional.pop(0)
-    elif "file" in fields and fields["file"].default is dataclasses.MISSING:
-        raise ValueError("FILE is missing: name the distilled set, such as runs/x/distilled.npz")
+    for name, missing in _ARGUMENTS.items():
+        if name in fields and positional:
+            settings[name] = positional.pop(0)
+        elif name in fields and fields[name].default is dataclasses.MISSING:
+            raise ValueError(missing)
     if positional:
         raise ValueError(f"unexpected argument {positional[0]!r}; settings start with --")
     given = frozenset(name for name in values if values[name].present)
@@ -137,6 +144,7 @@ def _flag_lines(field: "dataclasses.Field[Any]", hint: Any, width: int) -> list[
     text = field.metadata["help"]
     if default is not None and default is not False and default != ():
         shown = "on" if default is True else f"{default:.4g}" if kind is float else default
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else shown
         text += f" (default: {shown})"
     column = 26
     wrapped = textwrap.wrap(text, max(width - column, 30))

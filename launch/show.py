@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from stillhouse.analysis.figures import image_grid
+from stillhouse.data.distilled import load
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.set_config import ShowConfig
-from stillhouse.launch.sets import read_set
 
 
 def run(config: ShowConfig) -> int:
@@ -15,7 +15,7 @@ def run(config: ShowConfig) -> int:
         CommandError: if there is no such set, or the picture cannot be written.
     """
     with bad_input():
-        distilled = read_set(config.file)
+        distilled = load(config.file)
         out = Path(config.picture.out).expanduser()
         image_grid(distilled, out)
     print(f"{out}: {len(distilled.images)} images of {config.file}")

@@ -41,12 +41,18 @@ MODULES = [
     "__init__.py",
     *(file.relative_to(ROOT).as_posix() for room in ROOMS for file in (ROOT / room).rglob("*.py")),
 ]
+# What the modules read beside them.
+DATA = [
+    "py.typed",
+    *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
+]
 # Distributions whose module has another name.
 MODULE_OF = {
     "absl-py": "absl",
     "dm-launchpad": "launchpad",
     "dm-reverb": "reverb",
     "pillow": "PIL",
+    "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
 
@@ -98,7 +104,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_modules_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     held = {name for name in names if ".dist-info/" not in name}
-    assert held == {"stillhouse/py.typed", *(f"stillhouse/{module}" for module in MODULES)}
+    assert held == {f"stillhouse/{file}" for file in (*DATA, *MODULES)}
     assert any(name.endswith("/LICENSE") for name in names)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from stillhouse.data.archive import read_npz, write_npz
 from stillhouse.data.card import Card
-from stillhouse.data.distilled import DistilledSet, load_distilled, save_distilled
+from stillhouse.data.distilled import DistilledSet, load, load_distilled, save_distilled
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import fit_transform
 
@@ -42,6 +42,22 @@ def test_original_images_are_in_raw_pixels(tmp_path, photographs, kind):
     save_distilled(tmp_path / "d.npz", DistilledSet(images, np.eye(4), transform))
     originals = load_distilled(tmp_path / "d.npz").original_images()
     np.testing.assert_allclose(originals, transform.invert(images), rtol=1e-6)
+
+
+def test_a_set_is_named_by_its_file_or_by_the_folder_of_its_run(tmp_path, distilled):
+    with pytest.raises(ValueError, match="without a distilled.npz; name the file"):
+        load(tmp_path)
+    distilled.save(tmp_path / "distilled.npz")
+    for name in (tmp_path, str(tmp_path / "distilled.npz")):
+        np.testing.assert_array_equal(load(name).images, distilled.images)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.npz")
+
+
+def test_without_a_transform_nothing_can_be_inverted(distilled):
+    bare = dataclasses.replace(distilled, transform=None)
+    with pytest.raises(ValueError, match="carries no transform"):
+        bare.invert(bare.images)
 
 
 def test_any_numpy_reads_images_and_labels(tmp_path, distilled):

@@ -1,9 +1,10 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from stillhouse.data.distilled import load_distilled
+from stillhouse.data.distilled import load_distilled, save_distilled
 
 
 def read(result):
@@ -98,3 +99,33 @@ def test_images_that_are_all_alike_give_no_predictions_and_one_line(stillhouse, 
     result = stillhouse("evaluate", "alike.npz", *flags)
     assert result.code == 1 and "not positive definite" in result.err
     assert result.err.count("\n") == 1
+
+
+def test_what_the_card_states_is_compared_where_it_is_comparable(
+    stillhouse, finished, spots, tmp_path
+):
+    own = read(stillhouse("evaluate", finished, "--json"))
+    assert own["stated_test_accuracy"] == own["test_accuracy"]
+    assert own["accuracy_difference"] == 0.0 and abs(own["mse_difference"]) < 1e-6
+    assert "the set's card says" in stillhouse("evaluate", finished).out
+    # Another network, or another ridge, was not stated.
+    for flags in (["--kernel=nngp"], ["--regularisation=0.5"], ["--architecture=fc"]):
+        other = read(stillhouse("evaluate", finished, "--json", *flags))
+        assert other["stated_test_accuracy"] is None and other["mse_difference"] is None
+        assert "card says" not in stillhouse("evaluate", finished, *flags).out
+
+
+@pytest.mark.parametrize(("stated", "says"), [(0.1, "points less than"), (1.0, "points more than")])
+def test_a_stated_accuracy_that_is_not_reached_is_told(
+    stillhouse, finished, tmp_path, stated, says
+):
+    distilled = load_distilled(finished / "distilled.npz")
+    scores = {"test_accuracy": 0.5, "published_test_accuracy": stated}
+    card = dataclasses.replace(distilled.card, scores=scores)
+    save_distilled(tmp_path / "a.npz", dataclasses.replace(distilled, card=card))
+    found = read(stillhouse("evaluate", "a.npz", "--json"))
+    assert found["accuracy_difference"] == found["test_accuracy"] - stated
+    assert found["stated_test_mse"] is None
+    text = stillhouse("evaluate", "a.npz").out
+    points = abs(100 * found["accuracy_difference"])
+    assert f"card says {stated:.4f}: {points:.2f} {says}" in text
