@@ -43,7 +43,7 @@ class TrainConfig:
     steps: int = 1000
     loss: str = "mse"
     learning_rate: float | None = None
-    rate_factor: float = 0.5
+    rate_factor: float = 0.25
     momentum: float = 0.9
     batch_size: int = 100
     l2: float = 1e-3

@@ -74,7 +74,7 @@ def _programs(config: TrainConfig, image_shape: tuple[int, int, int], num_classe
         return value + penalty, (state, jnp.stack([value, right.mean()]))
 
     # Each step is a call of its own: within a `lax.scan`, XLA computes convolutions on a processor
-    # some tens of times slower, while a call costs a fraction of a millisecond.
+    # more than ten times slower, while a call costs a fraction of a millisecond.
     @jax.jit
     def step(
         params: Any, moments: Any, state: Any, rate: jax.Array, x: jax.Array, y: jax.Array

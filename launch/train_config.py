@@ -105,7 +105,7 @@ class DescentConfig(Checked):
         check=positive,
     )
     rate_factor: float = option(
-        0.5, "the learning rate, in units of the largest stable one", check=positive
+        0.25, "the learning rate, in units of the largest stable one", check=positive
     )
     momentum: float = option(
         0.9,

@@ -17,7 +17,9 @@ def test_class_averages_are_those_of_the_raw_images(digits):
 def test_every_baseline_is_a_balanced_set_that_trains_better_than_a_guess(digits, kind):
     images, classes = baseline_set(kind, digits.dataset, digits.transform, 20, seed=0)
     assert images.shape == (20, 8, 8, 1) and np.bincount(classes).tolist() == [2] * 10
-    config = TrainConfig(network="mlp", width=128, depth=1, steps=150, seeds=2, l2=0.0)
+    config = TrainConfig(
+        network="mlp", width=128, depth=1, steps=150, seeds=2, l2=0.0, rate_factor=0.5
+    )
     result = train_baseline(config, kind, digits.dataset, digits.transform, 20)
     assert result.train_images == 20 and result.mean > 0.4
 

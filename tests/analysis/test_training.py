@@ -5,7 +5,7 @@ import pytest
 from stillhouse.analysis.training import TrainConfig, train_networks, train_on_draws
 from stillhouse.data.labels import centred_one_hot
 
-SMALL = TrainConfig(network="mlp", width=128, depth=1, steps=60, seeds=2, l2=0.0)
+SMALL = TrainConfig(network="mlp", width=128, depth=1, steps=60, seeds=2, l2=0.0, rate_factor=0.5)
 
 
 def train(digits, progress=None, **settings):
