@@ -126,6 +126,7 @@ class TrainOutputConfig(OutputConfig):
     """Output.
 
     Attributes:
+        json: print one line of JSON.
         out: the folder for `train.json` and `train.png`; None for none.
     """
 

@@ -74,7 +74,7 @@ def workers(pool):
         for server in servers:
 
             def run(server=server):
-                done.append(work(server, threads=1, max_idle=1.0, **options))
+                done.append(work(server, **{"threads": 1, "max_idle": 1.0, **options}))
 
             threads.append(threading.Thread(target=run))
             threads[-1].start()
@@ -127,7 +127,8 @@ def test_one_that_dies_does_not_change_the_bits(service, pool, workers, problem,
 
 def test_one_whose_line_was_down_goes_on(service, pool, workers, problem, expected):
     # Long enough for the server to give it up and forget it.
-    done = workers(Unreliable(service, "complete", calls=2, failures=4))
+    line = Unreliable(service, "complete", calls=2, failures=4)
+    done = workers(line, max_idle=PATIENCE)
     assert_same_bits(results(TiledComputer(pool), problem), expected)
     assert not done
 
