@@ -1,5 +1,6 @@
 import hashlib
-import multiprocessing
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -120,14 +121,22 @@ def _publish(file, release, number):
 
 
 def test_publishers_at_once_lose_no_row(release, make_set):
-    context = multiprocessing.get_context("fork")  # So that it may be a function of a test.
-    work = [(str(make_set(i)), str(release), i) for i in range(4)]
-    processes = [context.Process(target=_publish, args=arguments) for arguments in work]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0] * 4
+    program = (
+        "import sys; from pathlib import Path; from stillhouse.data.releases import publish\n"
+        "publish(Path(sys.argv[1]), sys.argv[2], name=sys.argv[3])"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(make_set(i)), str(release), f"set-{i}"]
+        )
+        for i in range(4)
+    ]
+    try:
+        assert [process.wait(120) for process in processes] == [0] * 4
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
     assert sorted(row.url for row in rows(release)) == [
         f"spots/set-{i}/set-{i}.npz" for i in range(4)
     ]
