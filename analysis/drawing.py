@@ -5,13 +5,12 @@ Drawn by matplotlib's figures alone, without pyplot: no window, no global state.
 
 import io
 import os
-from typing import BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stillhouse.data.atomic import atomic_write
+from stillhouse.data.atomic import write_bytes
 
 FORMATS = (".png", ".pdf", ".svg")
 OWN, OTHER, INK, FAINT = "#1f5fa8", "#9db4cc", "#222222", "#cccccc"
@@ -73,17 +72,4 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         ValueError: if the name ends otherwise than in one of `FORMATS`.
         OSError: if the file cannot be written.
     """
-    write_file(path, rendered(figure, check_format(path)))
-
-
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file, atomically.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    atomic_write(path, write)
+    write_bytes(path, rendered(figure, check_format(path)))

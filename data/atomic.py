@@ -37,6 +37,19 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]
     _sync_folder(folder)
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write content that is at hand, as `atomic_write` does.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    atomic_write(path, write)
+
+
 def _sync_folder(folder: str) -> None:
     """Make the rename itself durable."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -131,8 +131,8 @@ def distill(
                 run=RunConfig(str(folder)),
             )
             job = prepare(config, dataset)
-            fitted = job.fit_transform()
             if job.folder.read_result() is None:
+                fitted = job.fit_transform()
                 # What is not finite stops the run anyway.
                 with np.errstate(over="ignore", invalid="ignore"):
                     with job.folder.opened(job.identity, job.settings):

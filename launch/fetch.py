@@ -7,9 +7,9 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from stillhouse.data.atomic import atomic_write
+from stillhouse.data.atomic import write_bytes
 from stillhouse.data.distilled import DistilledSet, load_distilled, save_distilled
 from stillhouse.data.releases import (
     RELEASES,
@@ -167,11 +167,7 @@ def _put(target: Path, content: bytes) -> None:
             raise ValueError(f"{target} is there already, with another content; nothing is lost")
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    atomic_write(target, write)
+    write_bytes(target, content)
 
 
 def _report(row: Row, target: Path, content: bytes) -> dict[str, Any]:

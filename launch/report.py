@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from stillhouse.analysis.drawing import write_file
 from stillhouse.analysis.report import (
     Command,
     Contents,
@@ -23,6 +22,7 @@ from stillhouse.analysis.report import (
     report_files,
     sample_test,
 )
+from stillhouse.data.atomic import write_bytes
 from stillhouse.launch.errors import bad_input, one_line
 from stillhouse.launch.report_commands import evaluate_command, report_command, score_commands
 from stillhouse.launch.report_config import ReportConfig
@@ -108,7 +108,7 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
         for name, content in files.items():
             path = folder / name
             is_new = not path.exists()
-            write_file(path, content)
+            write_bytes(path, content)
             if is_new:
                 new.append(path)
     except OSError:

@@ -10,11 +10,11 @@ from typing import Any
 from tqdm import tqdm
 
 from stillhouse.analysis.baselines import train_baseline
-from stillhouse.analysis.drawing import write_file
 from stillhouse.analysis.train_programs import programs_for
 from stillhouse.analysis.train_result import TrainResult
 from stillhouse.analysis.training import TrainConfig, TrainProgress, train_networks
 from stillhouse.analysis.training_figures import training_curves
+from stillhouse.data.atomic import write_bytes
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load
 from stillhouse.data.transforms import Transform
@@ -66,7 +66,7 @@ def run(settings: Settings) -> int:
             report["sets"][name]["runs"] = [dataclasses.asdict(run) for run in result.runs]
         with bad_input():
             out.mkdir(parents=True, exist_ok=True)
-            write_file(out / "train.json", json.dumps(report, indent=1).encode())
+            write_bytes(out / "train.json", json.dumps(report, indent=1).encode())
             training_curves({_name(k): v for k, v in results.items()}, out / "train.png")
         if not quiet:
             print(f"{out}: train.json, train.png")

@@ -13,9 +13,9 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from stillhouse.data.atomic import atomic_write
+from stillhouse.data.atomic import write_bytes
 
 FORMAT_VERSION = 1
 # What is left of an atomic write whose process was killed.
@@ -201,11 +201,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: if the file cannot be written.
     """
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    atomic_write(path, write)
+    write_bytes(path, text.encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from stillhouse.data.atomic import atomic_write
+from stillhouse.data.atomic import write_bytes
 from stillhouse.data.releases.stores import inside, is_web, local_path, open_store
 
 _LOCK = ".index.lock"
@@ -137,12 +137,8 @@ class LocalFolder:
         """Make or replace a file."""
         file = self._path / path
         file.parent.mkdir(parents=True, exist_ok=True)
-
-        def fill(handle: BinaryIO) -> None:
-            handle.write(content)
-
         try:
-            atomic_write(file, fill)
+            write_bytes(file, content)
         except BaseException:
             self._prune(file.parent)
             raise

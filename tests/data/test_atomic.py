@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from stillhouse.data.atomic import atomic_write
+from stillhouse.data.atomic import atomic_write, write_bytes
 
 
 def test_it_makes_and_replaces_a_file_and_leaves_nothing_else(tmp_path):
@@ -11,6 +11,13 @@ def test_it_makes_and_replaces_a_file_and_leaves_nothing_else(tmp_path):
     atomic_write(path, lambda file: file.write(b"one") and None)
     atomic_write(str(path), lambda file: file.write(b"two!") and None)
     assert path.read_bytes() == b"two!"
+    assert os.listdir(tmp_path) == ["result.bin"]
+
+
+def test_content_at_hand_replaces_a_file_too(tmp_path):
+    for content in (b"one", b"two!"):
+        write_bytes(tmp_path / "result.bin", content)
+        assert (tmp_path / "result.bin").read_bytes() == content
     assert os.listdir(tmp_path) == ["result.bin"]
 
 

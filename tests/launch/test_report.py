@@ -254,14 +254,14 @@ def test_metrics_that_are_no_numbers_are_passed_over(stillhouse, run_copy):
 
 
 def test_a_disk_that_fills_up_leaves_no_half_report(stillhouse, run_copy, monkeypatch):
-    real, before = report.write_file, sorted(run_copy.iterdir())
+    real, before = report.write_bytes, sorted(run_copy.iterdir())
 
     def full(path, content):
         if path.suffix == ".html":
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         real(path, content)
 
-    monkeypatch.setattr(report, "write_file", full)
+    monkeypatch.setattr(report, "write_bytes", full)
     result = stillhouse("report", run_copy, *FAST)
     assert (result.code, result.err.count("\n")) == (2, 1) and "No space left" in result.err
     assert sorted(run_copy.iterdir()) == before
