@@ -22,6 +22,9 @@ class TrainConfig:
         steps: of gradient descent.
         loss: "mse", half the mean squared error over images and outputs, or "xent", the cross
             entropy with the class where a label is largest.
+        label_scale: of "mse": what labels are multiplied by. What a network answers before training
+            stays in its outputs wherever the set does not correct it, and is about as large as a
+            label; so the more labels are scaled up, the less of it is left beside what was learned.
         learning_rate: at the first step, from which it falls to zero along a cosine; None for
             `rate_factor` times the largest stable one of `largest_stable_rate`.
         rate_factor: see there.
@@ -42,6 +45,7 @@ class TrainConfig:
     parameterisation: str = "standard"
     steps: int = 1000
     loss: str = "mse"
+    label_scale: float = 4.0
     learning_rate: float | None = None
     rate_factor: float = 0.25
     momentum: float = 0.9
@@ -65,6 +69,8 @@ class TrainConfig:
         for name in ("width", "steps", "batch_size", "seeds", "rate_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}")
+        if not 0 < self.label_scale < math.inf:
+            raise ValueError(f"`label_scale` must be positive, got {self.label_scale}")
         for name in ("l2", "seed", "eval_every"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}")

@@ -13,7 +13,10 @@ from stillhouse.analysis.networks import Network, build_network
 from stillhouse.analysis.stable_rate import KernelProduct, tangent_kernel_product
 from stillhouse.analysis.train_config import TrainConfig
 
-_FREE = ("steps", "learning_rate", "rate_factor", "batch_size", "seeds", "seed", "eval_every")
+_FREE = (
+    *("steps", "label_scale", "learning_rate", "rate_factor", "batch_size"),
+    *("seeds", "seed", "eval_every"),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

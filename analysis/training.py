@@ -75,8 +75,8 @@ def train_networks(
         config: what to train, and how.
         images: float32 `[s, h, w, c]`, transformed.
         labels: soft or hard ones `[s, k]`, centred or not, or integer classes `[s]`. The loss "mse"
-            takes `[s, k]` as they are, and centres classes; "xent" takes the class where a label is
-            largest, as published.
+            takes `[s, k]` as they are but for their scale, and centres classes; "xent" takes the
+            class where a label is largest, as published.
         x_test: test images `[n, h, w, c]`, in the same space.
         y_test: their integer classes `[n]`.
         progress: called after each step, a few steps late.
@@ -121,7 +121,9 @@ def train_on_draws(
         images, labels = draw(config.seed + number)
         # Integer classes name no more than the largest of them.
         largest = max(int(np.max(y_test)), int(np.max(labels)) if np.ndim(labels) == 1 else 0)
-        train = TrainingSet.of(config.loss, images, labels, largest + 1)
+        train = TrainingSet.of(
+            config.loss, images, labels, largest + 1, label_scale=config.label_scale
+        )
         if x_test.shape[1:] != train.images.shape[1:]:
             raise ValueError(
                 f"`images` and `x_test` must have one size, got shapes {train.images.shape} and "

@@ -28,16 +28,23 @@ class TrainingSet:
 
     @classmethod
     def of(
-        cls, loss: str, images: np.ndarray, labels: np.ndarray, num_classes: int
+        cls,
+        loss: str,
+        images: np.ndarray,
+        labels: np.ndarray,
+        num_classes: int,
+        *,
+        label_scale: float = 1.0,
     ) -> "TrainingSet":
         """Return the training set of images and labels.
 
         Args:
-            loss: "mse" takes labels `[s, k]` as they are and centres classes; "xent" makes one-hot
-                targets of the class where a label is largest.
+            loss: "mse" takes labels `[s, k]`, or centred classes, times `label_scale`; "xent" makes
+                one-hot targets of the class where a label is largest.
             images: `[s, h, w, c]`.
             labels: `[s, k]`, or integer classes `[s]`.
             num_classes: k, where labels are classes.
+            label_scale: what "mse" multiplies labels by.
 
         Raises:
             ValueError: if shapes do not agree, a value is not finite, or a class is unknown.
@@ -54,6 +61,8 @@ class TrainingSet:
             raise ValueError("`labels` must be finite, and some are NaN or infinite")
         if loss == "xent":
             labels = np.eye(labels.shape[1])[labels.argmax(axis=1)]
+        else:
+            labels = labels * label_scale
         return cls(images, labels.astype(np.float32))
 
     def batches(self, size: int, seed: int) -> Iterator[tuple[Array, Array]]:

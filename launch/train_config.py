@@ -82,6 +82,7 @@ class DescentConfig(Checked):
     Attributes:
         steps: of gradient descent.
         loss: what is minimised.
+        label_scale: what squared errors multiply labels by.
         learning_rate: at the first step; None for a share of the largest stable one.
         rate_factor: that share.
         momentum: of gradient descent.
@@ -95,8 +96,14 @@ class DescentConfig(Checked):
     steps: int = option(1000, "steps of gradient descent", check=at_least(1))
     loss: str = option(
         "mse",
-        "squared error of the labels as they are, or cross entropy with their largest class",
+        "squared error of the labels, or cross entropy with their largest class",
         choices=LOSSES,
+    )
+    label_scale: float = option(
+        4.0,
+        "labels are multiplied by it (mse), so that what a network answers before training counts "
+        "for less",
+        check=positive,
     )
     learning_rate: float | None = option(
         None,

@@ -58,6 +58,11 @@ def test_classes_and_their_centred_labels_are_the_same_set(digits):
     assert train(soft).curves == train(digits).curves
 
 
+def test_larger_labels_leave_less_of_what_a_network_answered_before(digits):
+    plain, scaled = (train(digits, label_scale=s, steps=300, seeds=3) for s in (1.0, 4.0))
+    assert all(b > a for a, b in zip(plain.test_accuracies, scaled.test_accuracies, strict=True))
+
+
 def test_l2_keeps_parameters_small_enough_to_raise_the_loss(digits):
     free, bound = (train(digits, l2=l2, seeds=1, steps=300) for l2 in (0.0, 0.3))
     assert bound.curves[0][-1].loss > 2 * free.curves[0][-1].loss
@@ -131,6 +136,7 @@ def test_the_last_batch_of_test_images_counts_like_the_others(digits):
         ({"network": "lenet"}, "`network` must be one of convnet"),
         ({"loss": "l1"}, "`loss` must be one of mse, xent"),
         ({"steps": 0}, "`steps` must be positive"),
+        ({"label_scale": 0.0}, "`label_scale` must be positive"),
         ({"learning_rate": -1.0}, "`learning_rate` must be positive"),
         ({"learning_rate": float("nan")}, "`learning_rate` must be positive"),
         ({"momentum": 1.0}, "`momentum`"),

@@ -9,16 +9,18 @@ IMAGES = np.arange(5.0).reshape(5, 1, 1, 1)
 SOFT = np.array([[0.9, 0.2], [0.1, 0.3], [-0.5, 0.5], [0.0, 1.0], [0.6, 0.4]])
 
 
-def test_squared_errors_take_labels_as_they_are_and_centre_classes():
+def test_squared_errors_scale_labels_and_centre_classes():
     np.testing.assert_array_equal(
         TrainingSet.of("mse", IMAGES, SOFT, 2).targets, SOFT.astype(np.float32)
     )
+    scaled = TrainingSet.of("mse", IMAGES, SOFT, 2, label_scale=4.0).targets
+    np.testing.assert_array_equal(scaled, (4 * SOFT).astype(np.float32))
     hard = TrainingSet.of("mse", IMAGES, np.array([0, 1, 2, 0, 1]), 4).targets
     assert hard[2].tolist() == [-0.25, -0.25, 0.75, -0.25]
 
 
 def test_cross_entropy_takes_the_largest_class():
-    found = TrainingSet.of("xent", IMAGES, SOFT, 2).targets
+    found = TrainingSet.of("xent", IMAGES, SOFT, 2, label_scale=4.0).targets
     assert found.tolist() == [[1, 0], [0, 1], [0, 1], [0, 1], [1, 0]]
 
 
