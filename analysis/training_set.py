@@ -1,6 +1,7 @@
 """What networks are trained on, checked, and its batches."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import jax
@@ -34,20 +35,22 @@ class TrainingSet:
         labels: np.ndarray,
         num_classes: int,
         *,
-        label_scale: float = 1.0,
+        label_scale: float | None = None,
     ) -> "TrainingSet":
         """Return the training set of images and labels.
 
         Args:
-            loss: "mse" takes labels `[s, k]`, or centred classes, times `label_scale`; "xent" makes
-                one-hot targets of the class where a label is largest.
+            loss: "mse" takes labels `[s, k]`, or centred classes, scaled; "xent" makes one-hot
+                targets of the class where a label is largest.
             images: `[s, h, w, c]`.
             labels: `[s, k]`, or integer classes `[s]`.
             num_classes: k, where labels are classes.
-            label_scale: what "mse" multiplies labels by.
+            label_scale: the root mean square of the targets of "mse", in units of that of centred
+                one-hot labels; None leaves labels as they are.
 
         Raises:
-            ValueError: if shapes do not agree, a value is not finite, or a class is unknown.
+            ValueError: if shapes do not agree, a value is not finite, all labels to be scaled are
+                zero, or a class is unknown.
         """
         images = as_images(images, "`images`").astype(np.float32, copy=False)
         labels = np.asarray(labels)
@@ -61,8 +64,8 @@ class TrainingSet:
             raise ValueError("`labels` must be finite, and some are NaN or infinite")
         if loss == "xent":
             labels = np.eye(labels.shape[1])[labels.argmax(axis=1)]
-        else:
-            labels = labels * label_scale
+        elif label_scale is not None:
+            labels = labels.astype(np.float32) * _factor(labels, label_scale)
         return cls(images, labels.astype(np.float32))
 
     def batches(self, size: int, seed: int) -> Iterator[tuple[Array, Array]]:
@@ -83,3 +86,11 @@ class TrainingSet:
                 waiting, epoch = np.concatenate([waiting, order]), epoch + 1
             chosen, waiting = waiting[:size], waiting[size:]
             yield self.images[chosen], self.targets[chosen]
+
+
+def _factor(labels: np.ndarray, scale: float) -> np.float32:
+    """Return what brings labels to `scale` times the size of centred one-hot ones."""
+    size, classes = math.sqrt(np.mean(np.square(labels, dtype=np.float64))), labels.shape[1]
+    if not size:
+        raise ValueError("`labels` must not all be zero")
+    return np.float32(scale * math.sqrt(classes - 1) / classes / size)

@@ -69,10 +69,10 @@ def train_for_report(
 def _in_words(training: TrainConfig) -> str:
     return (
         f"Networks of the family {training.network}, of width {training.width}, trained for "
-        f"{training.steps:,} steps of gradient descent with loss {training.loss}, labels times "
-        f"{training.label_scale:g}, momentum {training.momentum:g}, L2 {training.l2:g} and a "
-        f"learning rate of {training.rate_factor:g} times the largest stable one; "
-        f"{training.seeds} on each set"
+        f"{training.steps:,} steps of gradient descent with loss {training.loss}, labels of "
+        f"{training.label_scale:g} times the size of one-hot ones, momentum {training.momentum:g}, "
+        f"L2 {training.l2:g} and a learning rate of {training.rate_factor:g} times the largest "
+        f"stable one; {training.seeds} on each set"
     )
 
 

@@ -82,7 +82,7 @@ class DescentConfig(Checked):
     Attributes:
         steps: of gradient descent.
         loss: what is minimised.
-        label_scale: what squared errors multiply labels by.
+        label_scale: how large labels are made for squared errors.
         learning_rate: at the first step; None for a share of the largest stable one.
         rate_factor: that share.
         momentum: of gradient descent.
@@ -101,8 +101,8 @@ class DescentConfig(Checked):
     )
     label_scale: float = option(
         4.0,
-        "labels are multiplied by it (mse), so that what a network answers before training counts "
-        "for less",
+        "labels are made so many times as large as centred one-hot ones (mse), so that what a "
+        "network answers before training counts for less",
         check=positive,
     )
     learning_rate: float | None = option(

@@ -9,14 +9,25 @@ IMAGES = np.arange(5.0).reshape(5, 1, 1, 1)
 SOFT = np.array([[0.9, 0.2], [0.1, 0.3], [-0.5, 0.5], [0.0, 1.0], [0.6, 0.4]])
 
 
-def test_squared_errors_scale_labels_and_centre_classes():
+def test_squared_errors_take_labels_as_they_are_and_centre_classes():
     np.testing.assert_array_equal(
         TrainingSet.of("mse", IMAGES, SOFT, 2).targets, SOFT.astype(np.float32)
     )
-    scaled = TrainingSet.of("mse", IMAGES, SOFT, 2, label_scale=4.0).targets
-    np.testing.assert_array_equal(scaled, (4 * SOFT).astype(np.float32))
     hard = TrainingSet.of("mse", IMAGES, np.array([0, 1, 2, 0, 1]), 4).targets
     assert hard[2].tolist() == [-0.25, -0.25, 0.75, -0.25]
+
+
+def test_labels_are_brought_to_a_multiple_of_the_size_of_one_hot_ones():
+    hard = np.array([0, 1, 2, 0, 1])
+    plain = TrainingSet.of("mse", IMAGES, hard, 10).targets
+    scaled = TrainingSet.of("mse", IMAGES, hard, 10, label_scale=4.0).targets
+    np.testing.assert_array_equal(scaled, 4 * plain)
+    for soft in (SOFT, 100 * SOFT):
+        found = TrainingSet.of("mse", IMAGES, soft, 2, label_scale=4.0).targets
+        assert np.sqrt(np.mean(found**2)) == pytest.approx(4 * 0.5)  # One-hot: 0.5 and -0.5.
+        np.testing.assert_allclose(found / found[0, 0], SOFT / SOFT[0, 0], rtol=1e-6)
+    with pytest.raises(ValueError, match="all be zero"):
+        TrainingSet.of("mse", IMAGES, 0 * SOFT, 2, label_scale=4.0)
 
 
 def test_cross_entropy_takes_the_largest_class():
