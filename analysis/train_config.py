@@ -23,9 +23,9 @@ class TrainConfig:
         loss: "mse", half the mean squared error over images and outputs, or "xent", the cross
             entropy with the class where a label is largest.
         label_scale: of "mse": labels are scaled until their root mean square is this many times
-            that of centred one-hot ones. What a network answers before training stays in its outputs
-            wherever the set does not correct it, and is as large as such a label; so the larger the
-            labels, the less of it is left beside what was learned.
+            that of centred one-hot ones. What a network answers before training stays in its
+            outputs wherever the set does not correct it, and is as large as such a label; so the
+            larger the labels, the less of it is left beside what was learned.
         learning_rate: at the first step, from which it falls to zero along a cosine; None for
             `rate_factor` times the largest stable one of `largest_stable_rate`.
         rate_factor: see there.

@@ -82,8 +82,8 @@ def train_networks(
         progress: called after each step, a few steps late.
 
     Raises:
-        ValueError: if shapes do not agree, a class is unknown, all labels of "mse" are zero, or the
-            images are too small for the network.
+        ValueError: if shapes do not agree, a class is unknown, or the images are too small for the
+            network.
         FloatingPointError: if every network diverges, or has no finite outputs to begin with.
 
     References:

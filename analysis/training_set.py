@@ -49,8 +49,7 @@ class TrainingSet:
                 one-hot labels; None leaves labels as they are.
 
         Raises:
-            ValueError: if shapes do not agree, a value is not finite, all labels to be scaled are
-                zero, or a class is unknown.
+            ValueError: if shapes do not agree, a value is not finite, or a class is unknown.
         """
         images = as_images(images, "`images`").astype(np.float32, copy=False)
         labels = np.asarray(labels)
@@ -89,8 +88,6 @@ class TrainingSet:
 
 
 def _factor(labels: np.ndarray, scale: float) -> np.float32:
-    """Return what brings labels to `scale` times the size of centred one-hot ones."""
+    """Return what brings labels to `scale` times the size of centred one-hot ones, if it can."""
     size, classes = math.sqrt(np.mean(np.square(labels, dtype=np.float64))), labels.shape[1]
-    if not size:
-        raise ValueError("`labels` must not all be zero")
-    return np.float32(scale * math.sqrt(classes - 1) / classes / size)
+    return np.float32(scale * math.sqrt(classes - 1) / classes / size if size else 1.0)
