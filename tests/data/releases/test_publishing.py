@@ -116,10 +116,6 @@ def test_on_a_full_disk_everything_is_as_it_was(release, make_set, full_disk, fr
     assert len(rows(release)) == 401
 
 
-def _publish(file, release, number):
-    publish(Path(file), release, name=f"set-{number}")
-
-
 def test_publishers_at_once_lose_no_row(release, make_set):
     program = (
         "import sys; from pathlib import Path; from stillhouse.data.releases import publish\n"
@@ -146,8 +142,11 @@ def test_into_an_object_store_publishers_lose_no_row_either(make_set):
     store = fsspec.filesystem("memory")
     store.store.clear()
     release = "memory://bucket/sets"
-    work = [(make_set(i), release, i) for i in range(4)]
-    threads = [threading.Thread(target=_publish, args=arguments) for arguments in work]
+    sets = [make_set(i) for i in range(4)]
+    threads = [
+        threading.Thread(target=publish, args=(file, release), kwargs={"name": f"set-{i}"})
+        for i, file in enumerate(sets)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
