@@ -64,7 +64,7 @@ class TrainingSet:
         if loss == "xent":
             labels = np.eye(labels.shape[1])[labels.argmax(axis=1)]
         elif label_scale is not None:
-            labels = labels.astype(np.float32) * _factor(labels, label_scale)
+            labels = labels * _factor(labels, label_scale)
         return cls(images, labels.astype(np.float32))
 
     def batches(self, size: int, seed: int) -> Iterator[tuple[Array, Array]]:
