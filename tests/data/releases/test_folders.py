@@ -4,19 +4,28 @@ import time
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from stillhouse.data.releases import folders
 from stillhouse.data.releases.folders import LocalFolder, add_files, open_folder
 
 
 @pytest.fixture(params=["folder", "store"])
-def location(request, tmp_path):
+def location(request, tmp_path, monkeypatch):
     """A place to publish to: on this machine, and in an object store that is memory."""
     if request.param == "folder":
         yield str(tmp_path / "release")
         return
     files = fsspec.filesystem("memory")
     files.store.clear()
+    pipe_file, one_at_a_time = MemoryFileSystem.pipe_file, threading.Lock()
+
+    def pipe_file_alone(*args, **kwargs):
+        """Look whether an object is there, and create it, in one: memory, unlike S3, does not."""
+        with one_at_a_time:
+            pipe_file(*args, **kwargs)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file_alone)
     yield "memory://bucket/release"
     files.store.clear()
 
@@ -46,6 +55,14 @@ def test_one_publisher_at_a_time(location):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(publish, range(6)))
     assert (inside, most) == (0, 1)
+
+
+def test_a_publisher_whose_lock_was_removed_meanwhile_has_published_all_the_same(location):
+    folder = open_folder(location)
+    with folder.lock():
+        folder.write("index.csv", b"row")
+        folder.remove(".index.lock")
+    assert open_folder(location).read("index.csv") == b"row"
 
 
 def test_a_publisher_who_does_not_end_is_told_of(location, monkeypatch):
