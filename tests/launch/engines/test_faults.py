@@ -131,9 +131,11 @@ def test_the_tasks_of_a_killed_worker_run_again_within_two_heartbeats(
     time.sleep(heartbeat)
     killed = time.monotonic()
     victim.send(signal.SIGKILL)
-    lost = rf":{victim.pid}\) is lost with [1-9]"
-    eventually(lambda: re.search(lost, server.said), "lost with its tasks", 20, server)
+    pattern = rf":{victim.pid}\) is lost with (\d+) task"
+    lost = eventually(lambda: re.search(pattern, server.said), "lost", 20, server)
     # The machine is shared by all that computes here: half a heartbeat for that.
     assert time.monotonic() - killed < 2.5 * heartbeat
+    # The other one may have been quicker still, and have done the task of one that takes too long.
+    assert int(lost[1]) > 0 or f":{victim.pid}) too long" in server.said
     other.send(signal.SIGTERM)
     server.send(signal.SIGTERM)
