@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from stillhouse.data import Card, DistilledSet, centred_one_hot, dataset_from_arrays, save_distilled
 from stillhouse.data.releases import resuming
@@ -89,6 +91,23 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryFileSystem]:
+    """An object store, in memory, which as S3 does creates an object for one publisher only."""
+    pipe_file, one_at_a_time = MemoryFileSystem.pipe_file, threading.Lock()
+
+    def pipe_file_alone(*args, **kwargs):
+        """Look whether an object is there, and create it, in one: memory by itself does not."""
+        with one_at_a_time:
+            pipe_file(*args, **kwargs)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file_alone)
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield files
+    files.store.clear()
 
 
 @pytest.fixture

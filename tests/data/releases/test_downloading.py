@@ -2,7 +2,6 @@ import hashlib
 import io
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 
@@ -18,15 +17,6 @@ def small_set(seed=0):
 
 SET = small_set()
 SHA256 = hashlib.sha256(SET).hexdigest()
-
-
-@pytest.fixture
-def store():
-    """An object store, in memory."""
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    yield files
-    files.store.clear()
 
 
 def kept(cache):

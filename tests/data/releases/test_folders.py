@@ -2,32 +2,19 @@ import concurrent.futures
 import threading
 import time
 
-import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from stillhouse.data.releases import folders
 from stillhouse.data.releases.folders import LocalFolder, add_files, open_folder
 
 
 @pytest.fixture(params=["folder", "store"])
-def location(request, tmp_path, monkeypatch):
-    """A place to publish to: on this machine, and in an object store that is memory."""
+def location(request, tmp_path):
+    """A place to publish to: on this machine, and in an object store."""
     if request.param == "folder":
-        yield str(tmp_path / "release")
-        return
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    pipe_file, one_at_a_time = MemoryFileSystem.pipe_file, threading.Lock()
-
-    def pipe_file_alone(*args, **kwargs):
-        """Look whether an object is there, and create it, in one: memory, unlike S3, does not."""
-        with one_at_a_time:
-            pipe_file(*args, **kwargs)
-
-    monkeypatch.setattr(MemoryFileSystem, "pipe_file", pipe_file_alone)
-    yield "memory://bucket/release"
-    files.store.clear()
+        return str(tmp_path / "release")
+    request.getfixturevalue("store")
+    return "memory://bucket/release"
 
 
 def test_files_are_written_read_and_removed(location):
@@ -117,10 +104,8 @@ def test_a_web_server_is_not_published_to():
         open_folder("https://x.org/releases")
 
 
-def test_what_a_store_refuses_is_one_line():
-    files = fsspec.filesystem("memory")
-    files.pipe_file("/refusing/release", b"a file, not a folder")
+def test_what_a_store_refuses_is_one_line(store):
+    store.pipe_file("/refusing/release", b"a file, not a folder")
     folder = open_folder("memory://refusing/release")
     with pytest.raises(ConnectionError, match="memory://refusing/release: cannot be used"):
         folder.write("a.txt", b"a")
-    files.store.clear()

@@ -4,7 +4,6 @@ import sys
 import threading
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 
@@ -138,9 +137,7 @@ def test_publishers_at_once_lose_no_row(release, make_set):
     ]
 
 
-def test_into_an_object_store_publishers_lose_no_row_either(make_set):
-    store = fsspec.filesystem("memory")
-    store.store.clear()
+def test_into_an_object_store_publishers_lose_no_row_either(store, make_set):
     release = "memory://bucket/sets"
     sets = [make_set(i) for i in range(4)]
     threads = [
@@ -157,7 +154,6 @@ def test_into_an_object_store_publishers_lose_no_row_either(make_set):
         content = store.cat_file(f"/bucket/sets/spots/set-{i}/set-{i}.npz")
         assert content == make_set(i).read_bytes()
     assert not store.exists("/bucket/sets/.index.lock")
-    store.store.clear()
 
 
 def test_a_set_that_says_too_little_is_refused(release, make_set, tmp_path):
