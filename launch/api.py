@@ -11,7 +11,9 @@ import numpy as np
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import dataset_from_arrays
 from stillhouse.data.distilled import DistilledSet, load_distilled
-from stillhouse.launch.config import (
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.running import learn
+from stillhouse.launch.settings.run import (
     ComputeConfig,
     DataConfig,
     DistillConfig,
@@ -20,8 +22,6 @@ from stillhouse.launch.config import (
     RunConfig,
     SupportConfig,
 )
-from stillhouse.launch.prepare import prepare
-from stillhouse.launch.running import learn
 from stillhouse.server.schedule import Progress
 
 

@@ -10,8 +10,8 @@ from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.first_support import first_support
+from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.costs import RunCost
 from stillhouse.methods.kip import KipConfig

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import stillhouse
-from stillhouse.launch.commands import COMMANDS, Command
-from stillhouse.launch.config import DistillConfig
+from stillhouse.launch.catalogue import COMMANDS, Command
 from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, CommandError, bad_input
-from stillhouse.launch.flags import HelpAsked, help_text, parse
-from stillhouse.launch.given import check_given
 from stillhouse.launch.logs import start_logging
+from stillhouse.launch.settings.flags import HelpAsked, help_text, parse
+from stillhouse.launch.settings.given import check_given
+from stillhouse.launch.settings.run import DistillConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +66,7 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
             check_given(config, given)
     start_logging()
     # Only here, so that --help and a wrong flag are answered without importing JAX.
-    module = importlib.import_module(f"stillhouse.launch.{command.name}")
+    module = importlib.import_module(f"stillhouse.launch.commands.{command.name}")
     code: int = module.run(config)
     return code
 

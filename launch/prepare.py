@@ -18,9 +18,9 @@ from stillhouse.launch.architectures import (
     default_depth,
     parse_ensemble,
 )
-from stillhouse.launch.config import DistillConfig, KernelConfig, SupportConfig
 from stillhouse.launch.job import Job
 from stillhouse.launch.memory import available_memory
+from stillhouse.launch.settings.run import DistillConfig, KernelConfig, SupportConfig
 from stillhouse.methods.coresets import check_support_size
 from stillhouse.methods.costs import (
     RunCost,

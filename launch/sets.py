@@ -8,7 +8,7 @@ from stillhouse.data.sources import load_dataset
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.architectures import build_architecture
-from stillhouse.launch.set_config import SetConfig
+from stillhouse.launch.settings.sets import SetConfig
 
 _REGULARISATION = 1e-6
 

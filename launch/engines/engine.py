@@ -4,8 +4,8 @@ import importlib.util
 import sys
 from typing import Protocol
 
-from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.job import Job
+from stillhouse.launch.settings.run import DistillConfig
 
 _LAST_PYTHON_OF_LAUNCHPAD = (3, 10)
 

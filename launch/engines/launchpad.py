@@ -11,12 +11,12 @@ from typing import Any
 import launchpad as lp
 
 from stillhouse.kernels.threads import default_threads
-from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.engines import nodes
 from stillhouse.launch.engines.processes import Crowd, Node, NodeFailedError, commands_of
 from stillhouse.launch.engines.serving import leave_gpus_to_workers
 from stillhouse.launch.errors import INTERRUPTED, STOPPED, TERMINATED, CommandError
 from stillhouse.launch.job import Job
+from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import CaughtSignals
 
 _POLL_SECONDS = 0.1

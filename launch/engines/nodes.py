@@ -13,7 +13,6 @@ from typing import Any
 
 import launchpad as lp
 
-from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.devices import use_device
 from stillhouse.launch.engines import loaders
 from stillhouse.launch.engines.courier_client import CourierServer
@@ -23,6 +22,7 @@ from stillhouse.launch.engines.serving import run_served
 from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, TERMINATED, CommandError, bad_input
 from stillhouse.launch.logs import start_logging
 from stillhouse.launch.prepare import prepare
+from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
 from stillhouse.workers.loop import Refused, work
 

@@ -14,13 +14,13 @@ from typing import Any
 from absl import logging
 
 from stillhouse.kernels.threads import default_threads
-from stillhouse.launch.config import DistillConfig
 from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
 from stillhouse.launch.engines.serving import run_description
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line
 from stillhouse.launch.job import Job
 from stillhouse.launch.running import run_job
+from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
 from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from stillhouse import __version__
-from stillhouse.launch.commands import COMMANDS
-from stillhouse.launch.config import DistillConfig
-from stillhouse.launch.flags import parse
-from stillhouse.launch.given import check_given
+from stillhouse.launch.catalogue import COMMANDS
+from stillhouse.launch.settings.flags import parse
+from stillhouse.launch.settings.given import check_given
+from stillhouse.launch.settings.run import DistillConfig
 
 yaml = pytest.importorskip("yaml", reason="PyYAML reads the manifests; pip install pyyaml")
 

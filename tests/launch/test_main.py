@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import stillhouse as package
-from stillhouse.launch.commands import COMMANDS
+from stillhouse.launch.catalogue import COMMANDS
 
 ENTRY = "import sys; from stillhouse.launch.main import main; code = main(); "
 

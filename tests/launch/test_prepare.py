@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stillhouse.launch import prepare as module
-from stillhouse.launch.config import (
+from stillhouse.launch.prepare import build_kernels, prepare
+from stillhouse.launch.settings.run import (
     DataConfig,
     DistillConfig,
     KernelConfig,
@@ -15,7 +16,6 @@ from stillhouse.launch.config import (
     RunConfig,
     SupportConfig,
 )
-from stillhouse.launch.prepare import build_kernels, prepare
 
 
 def npz(path, **arrays):

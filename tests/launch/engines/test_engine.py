@@ -2,9 +2,9 @@ import sys
 
 import pytest
 
-from stillhouse.launch.config import DistillConfig, EngineConfig
 from stillhouse.launch.engines.engine import engine_for
 from stillhouse.launch.engines.in_process import InProcessEngine
+from stillhouse.launch.settings.run import DistillConfig, EngineConfig
 
 
 def test_by_default_it_is_this_process():

@@ -6,7 +6,10 @@ import pytest
 
 pytest.importorskip("launchpad", reason="needs Launchpad, which is for Python 3.10")
 
-from stillhouse.launch.config import (  # noqa: E402
+from stillhouse.launch.engines.engine import engine_for  # noqa: E402
+from stillhouse.launch.engines.launchpad import build_program  # noqa: E402
+from stillhouse.launch.prepare import prepare  # noqa: E402
+from stillhouse.launch.settings.run import (  # noqa: E402
     ComputeConfig,
     DataConfig,
     DistillConfig,
@@ -14,9 +17,6 @@ from stillhouse.launch.config import (  # noqa: E402
     KernelConfig,
     RunConfig,
 )
-from stillhouse.launch.engines.engine import engine_for  # noqa: E402
-from stillhouse.launch.engines.launchpad import build_program  # noqa: E402
-from stillhouse.launch.prepare import prepare  # noqa: E402
 
 
 @pytest.fixture

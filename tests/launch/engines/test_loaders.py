@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from stillhouse.launch.config import DataConfig, DistillConfig, KernelConfig, MethodConfig
 from stillhouse.launch.engines.loaders import AHEAD, Arrivals, load, loaded_batches
 from stillhouse.launch.prepare import prepare
+from stillhouse.launch.settings.run import DataConfig, DistillConfig, KernelConfig, MethodConfig
 
 
 @pytest.fixture

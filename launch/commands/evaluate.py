@@ -1,0 +1,118 @@
+"""`stillhouse evaluate`: score a distilled set on test images."""
+
+import json
+import math
+import sys
+
+from tqdm import tqdm
+
+from stillhouse.data.batches import split_chunks
+from stillhouse.data.distilled import DistilledSet, load
+from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.sets import (
+    dataset_for,
+    is_own,
+    kernel_for,
+    regularisation_for,
+    transform_for,
+)
+from stillhouse.launch.settings.sets import EvaluateConfig, SetConfig
+from stillhouse.methods.evaluation import Scores, evaluate_krr
+from stillhouse.workers.local import LocalComputer
+
+_CHUNK = 500
+
+
+def run(config: EvaluateConfig) -> int:
+    """Print the scores of the set, and return the exit code.
+
+    Raises:
+        CommandError: if something is wrong with the set, the dataset or the settings, or the set
+            gives no finite predictions.
+    """
+    with bad_input():
+        distilled = load(config.file)
+        dataset = dataset_for(config.set, config.file, distilled)
+        spec = kernel_for(config.set, config.file, distilled)
+        spec.architecture.check_image(*dataset.image_shape[:2])
+        transform = transform_for(config.set, config.file, distilled, dataset)
+        computer = LocalComputer(config.compute.backend, config.compute.threads)
+        backend = computer.kernel(spec).backend
+        regularisation = regularisation_for(config.set, distilled)
+    chunks = tqdm(
+        split_chunks(dataset, transform, "test", _CHUNK),
+        total=math.ceil(len(dataset.y_test) / _CHUNK),
+        desc="evaluating",
+        disable=None,  # where there is no terminal
+        leave=False,
+    )
+    try:
+        scores = evaluate_krr(
+            computer, spec, distilled.images, distilled.labels, chunks, regularisation
+        )
+    except (FloatingPointError, ValueError) as error:  # Values that a kernel has no use for.
+        raise CommandError(one_line(error), STOPPED) from error
+    stated = _stated(distilled, config.set)
+    if config.output.json:
+        result = {
+            "test_accuracy": scores.accuracy,
+            "test_mse": scores.mse,
+            **_differences(scores, stated),
+            "images": len(distilled.images),
+            "test_images": len(dataset.y_test),
+            "dataset": dataset.name,
+            "same_dataset": is_own(distilled, dataset),
+            "transform": transform.kind,
+            "kernel": json.loads(spec.to_json()),
+            "regularisation": regularisation,
+            "backend": backend,
+        }
+        print(json.dumps(result))
+        return 0
+    if is_own(distilled, dataset) is False:
+        print("note: the set was distilled from other data than these", file=sys.stderr)
+    print(f"test accuracy {scores.accuracy:.4f}, mse {scores.mse:.5f}")
+    if "test_accuracy" in stated:
+        print(_comparison(scores.accuracy, stated["test_accuracy"]))
+    print(
+        f"{len(distilled.images)} images, {len(dataset.y_test):,} test images of {dataset.name}, "
+        f"transform {transform.kind}, {spec.kind} by {backend}"
+    )
+    return 0
+
+
+def _stated(distilled: DistilledSet, asked: SetConfig) -> dict[str, float]:
+    """Return the scores of the set's card, as published or else as its run measured them.
+
+    There are none where it is scored in another way now.
+    """
+    otherwise = (asked.architecture, asked.kernel, asked.transform, asked.regularisation)
+    if distilled.card is None or any(value is not None for value in otherwise):
+        return {}
+    stated = {}
+    for name in ("test_accuracy", "test_mse"):
+        for key in (f"published_{name}", name):
+            if key in distilled.card.scores:
+                stated[name] = float(distilled.card.scores[key])
+                break
+    return stated
+
+
+def _differences(scores: Scores, stated: dict[str, float]) -> dict[str, float | None]:
+    accuracy, mse = stated.get("test_accuracy"), stated.get("test_mse")
+    return {
+        "stated_test_accuracy": accuracy,
+        "accuracy_difference": None if accuracy is None else scores.accuracy - accuracy,
+        "stated_test_mse": mse,
+        "mse_difference": None if mse is None else scores.mse - mse,
+    }
+
+
+def _comparison(measured: float, stated: float) -> str:
+    points = 100.0 * (measured - stated)
+    if abs(points) < 0.005:
+        return f"the set's card says {stated:.4f}: the same"
+    return (
+        f"the set's card says {stated:.4f}: {abs(points):.2f} points "
+        f"{'more' if points < 0 else 'less'} than measured here"
+    )

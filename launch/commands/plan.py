@@ -1,0 +1,105 @@
+"""`stillhouse plan`: what a run would cost."""
+
+import json
+
+from stillhouse.launch.calibration import Calibration, calibrate
+from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
+from stillhouse.launch.fleet import FleetPlan, plan_fleet
+from stillhouse.launch.job import Job
+from stillhouse.launch.memory import available_memory
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.progress import short_time
+from stillhouse.launch.settings.run import PlanConfig
+from stillhouse.methods.costs import check_memory
+
+
+def run(config: PlanConfig) -> int:
+    """Print the plan, and return the exit code.
+
+    Raises:
+        CommandError: if the settings are wrong, or the run would not fit in memory.
+    """
+    with bad_input():
+        job = prepare(config, for_real=False)
+    available = available_memory()
+    try:
+        check_memory(job.cost, available)
+    except ValueError as error:
+        if not config.output.json:
+            print("\n".join(_sizes(job, available)))
+        raise CommandError(one_line(error), BAD_INPUT) from error
+    with bad_input():
+        calibration = calibrate(job)
+    workers = config.engine.workers
+    fleet = plan_fleet(job, calibration, workers) if workers > 1 else None
+    if config.output.json:
+        print(json.dumps(_as_json(job, calibration, available) | _fleet_json(fleet)))
+    else:
+        lines = [*_sizes(job, available), *_times(job, calibration), *_fleet_lines(job, fleet)]
+        print("\n".join(lines))
+    return 0
+
+
+def _sizes(job: Job, available: int) -> list[str]:
+    cost = job.cost
+    parts = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in cost.memory if size >= 5e6)
+    return [
+        job.summary(),
+        f"kernel elements  {cost.elements:,}: {cost.forward_elements:,} forward, "
+        f"{cost.backward_elements:,} backward",
+        f"memory           about {cost.bytes / 1e9:.2f} GB of {available / 1e9:.2f} GB available "
+        f"({parts})",
+    ]
+
+
+def _times(job: Job, calibration: Calibration) -> list[str]:
+    seconds = calibration.seconds(job)
+    speeds = f"{1 / calibration.forward:,.0f} elements/s forward"
+    if calibration.backward:
+        speeds += f", {1 / calibration.backward:,.0f} backward"
+    return [f"time             about {short_time(seconds)} here, at {speeds}"]
+
+
+def _fleet_lines(job: Job, fleet: FleetPlan | None) -> list[str]:
+    if fleet is None:
+        return []
+    steps = job.schedule.steps
+    return [
+        f"{f'{fleet.workers:,} workers':<17}about {short_time(fleet.seconds)} a step, "
+        f"{short_time(steps * fleet.seconds)} for {steps:,}; busy {fleet.busy_share:.0%} of the "
+        "time, each as fast as this machine",
+        f"bytes of a step  {_size(fleet.bytes_down)} down, {_size(fleet.bytes_up)} up: "
+        f"{fleet.ratio:.2f} x the least possible, {_size(fleet.least_bytes)}",
+    ]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
+
+
+def _fleet_json(fleet: FleetPlan | None) -> dict[str, object]:
+    if fleet is None:
+        return {}
+    return {
+        "workers": fleet.workers,
+        "step_seconds": fleet.seconds,
+        "busy_share": fleet.busy_share,
+        "step_bytes_down": fleet.bytes_down,
+        "step_bytes_up": fleet.bytes_up,
+        "step_bytes_least": fleet.least_bytes,
+        "step_bytes_ratio": fleet.ratio,
+    }
+
+
+def _as_json(job: Job, calibration: Calibration, available: int) -> dict[str, object]:
+    return {
+        "kernel_elements": job.cost.elements,
+        "forward_elements": job.cost.forward_elements,
+        "backward_elements": job.cost.backward_elements,
+        "memory_bytes": job.cost.bytes,
+        "memory": dict(job.cost.memory),
+        "available_bytes": available,
+        "seconds": round(calibration.seconds(job), 1),
+        "seconds_per_forward_element": calibration.forward,
+        "seconds_per_backward_element": calibration.backward,
+    }

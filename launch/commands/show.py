@@ -1,0 +1,22 @@
+"""`stillhouse show`: draw a distilled set."""
+
+from pathlib import Path
+
+from stillhouse.analysis.figures import image_grid
+from stillhouse.data.distilled import load
+from stillhouse.launch.errors import bad_input
+from stillhouse.launch.settings.sets import ShowConfig
+
+
+def run(config: ShowConfig) -> int:
+    """Draw the set, and return the exit code.
+
+    Raises:
+        CommandError: if there is no such set, or the picture cannot be written.
+    """
+    with bad_input():
+        distilled = load(config.file)
+        out = Path(config.picture.out).expanduser()
+        image_grid(distilled, out)
+    print(f"{out}: {len(distilled.images)} images of {config.file}")
+    return 0

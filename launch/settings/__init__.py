@@ -1,0 +1,1 @@
+"""The settings of the commands, as frozen dataclasses whose fields are also their flags."""

@@ -1,0 +1,80 @@
+"""The settings of the commands that take a distilled set, as frozen dataclasses with flags."""
+
+import dataclasses
+
+from stillhouse.launch.architectures import ARCHITECTURES
+from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
+from stillhouse.launch.settings.run import KERNELS, TRANSFORMS, ComputeConfig, OutputConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class SetConfig(Checked):
+    """Set; what is not given is read from the file, where stillhouse made it.
+
+    Attributes:
+        dataset: whose test images to predict; None for the one that the set was distilled from.
+        transform: fit this on the named dataset's training images; None for the set's own.
+        architecture: the network's family; None for the set's own network.
+        depth: its depth; None for the family's own.
+        kernel: which limit of the network; None for the set's own.
+        W_std: standard deviation of all weights; None for the family's own.
+        b_std: standard deviation of all biases; None for the family's own.
+        global_pool: end a convolutional network with a global average.
+        regularisation: the ridge; None for the set's own.
+    """
+
+    dataset: str | None = option(
+        None, "digits, a folder, or an .npz, whose test images are predicted"
+    )
+    transform: str | None = option(
+        None, "fit this one on the dataset's training images", choices=TRANSFORMS
+    )
+    architecture: str | None = option(None, "the infinitely wide network", choices=ARCHITECTURES)
+    depth: int | None = option(None, "its depth, with --architecture", check=at_least(1))
+    kernel: str | None = option(None, "its NTK, or its NNGP kernel", choices=KERNELS)
+    W_std: float | None = option(
+        None, "standard deviation of the weights, with --architecture", check=positive
+    )
+    b_std: float | None = option(
+        None, "standard deviation of the biases, with --architecture", check=not_negative
+    )
+    global_pool: bool = option(False, "end with a global average pool, with --architecture")
+    regularisation: float | None = option(
+        None, "ridge, as a share of the kernel's mean diagonal", check=not_negative
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("depth", "W_std", "b_std", "global_pool"):
+            value = getattr(self, name)
+            if self.architecture is None and value is not None and value is not False:
+                raise ValueError(f"`--{name}` needs `--architecture` beside it")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """The settings of `evaluate`; `file` is the distilled set."""
+
+    file: str
+    set: SetConfig = SetConfig()
+    compute: ComputeConfig = ComputeConfig()
+    output: OutputConfig = OutputConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureConfig(Checked):
+    """Picture.
+
+    Attributes:
+        out: the file to write.
+    """
+
+    out: str = option("grid.png", "the picture to write: .png, .pdf or .svg")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShowConfig:
+    """The settings of `show`; `file` is the distilled set."""
+
+    file: str
+    picture: PictureConfig = PictureConfig()

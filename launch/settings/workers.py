@@ -1,0 +1,59 @@
+"""The settings of workers, and of who watches them, as frozen dataclasses with flags."""
+
+import dataclasses
+
+from stillhouse.launch.settings.options import Checked, at_least, option, positive
+
+
+def _device(name: str) -> str | None:
+    right = name == "cpu" or (name.startswith("gpu:") and name[4:].isdigit())
+    return None if right else "cpu, or gpu: and a number, such as gpu:0"
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerOptions(Checked):
+    """Worker.
+
+    Attributes:
+        server: the address of the server.
+        device: what computes.
+        threads: processor threads; None for all.
+        max_idle: seconds.
+    """
+
+    server: str = option("localhost:18400", "host:port of the server")
+    device: str = option("cpu", "what computes: cpu, or a GPU such as gpu:0", check=_device)
+    threads: int | None = option(None, "processor threads (default: all cores)", check=at_least(1))
+    max_idle: float = option(
+        60.0, "seconds after which to end when the server does not answer", check=positive
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerConfig:
+    """The settings of `worker`."""
+
+    worker: WorkerOptions = WorkerOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusOptions(Checked):
+    """Status.
+
+    Attributes:
+        server: the address of a server, in place of a run folder.
+        watch: go on until the run ends.
+        json: print JSON, a line each time.
+    """
+
+    server: str | None = option(None, "host:port of a server, in place of a run folder")
+    watch: bool = option(False, "show it again every two seconds, until the run ends")
+    json: bool = option(False, "print one line of JSON")
+
+
+@dataclasses.dataclass(frozen=True)
+class StatusConfig:
+    """The settings of `status`; `file` is a run folder, or empty where a server is named."""
+
+    file: str = ""
+    status: StatusOptions = StatusOptions()

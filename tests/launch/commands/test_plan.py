@@ -1,0 +1,93 @@
+import json
+
+import pytest
+
+from stillhouse.launch.calibration import Calibration, calibrate
+from stillhouse.launch.commands import plan as module
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.settings.run import DataConfig, DistillConfig, KernelConfig, MethodConfig
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--steps=12", "--eval_every=5"],
+        ["--steps=5", "--ensemble=fc:1,fc:2", "--eval_every=0", "--ipc=2"],
+        ["--method=label_solve", "--target_batch=50", "--eval_every=3"],
+    ],
+)
+def test_it_plans_the_very_elements_that_the_run_will_compute(stillhouse, spots, tmp_path, flags):
+    if not any("ensemble" in flag for flag in flags):
+        flags = ["--architecture=fc", *flags]
+    planned = stillhouse("plan", f"--dataset={spots}", *flags, "--json")
+    assert planned.code == 0 and list(tmp_path.iterdir()) == []
+    assert stillhouse("distill", f"--dataset={spots}", *flags, "--out=run").code == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    plan = json.loads(planned.out)
+    assert plan["kernel_elements"] == result["kernel_elements"]
+    assert plan["kernel_elements"] == plan["forward_elements"] + plan["backward_elements"]
+    assert plan["seconds"] >= 0 and plan["memory_bytes"] == sum(plan["memory"].values())
+
+
+def test_it_is_told_in_words(stillhouse, small, tmp_path):
+    result = stillhouse("plan", *small)
+    assert result.code == 0
+    for word in ("kernel elements", "forward", "backward", "memory", "available", "elements/s"):
+        assert word in result.out
+    assert "kip on spots: 3 images, 12 steps of 192 targets, fc:1 ntk" in result.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_workers_it_plays_a_step(stillhouse, small):
+    result = stillhouse("plan", *small, "--workers=4")
+    assert result.code == 0
+    assert "4 workers        about" in result.out and "busy" in result.out
+    assert "x the least possible" in result.out
+    plan = json.loads(stillhouse("plan", *small, "--workers=4", "--json").out)
+    assert plan["workers"] == 4 and 0 < plan["busy_share"] <= 1 and plan["step_seconds"] > 0
+    moved = plan["step_bytes_down"] + plan["step_bytes_up"]
+    # Support and targets of 6 x 6 pixels.
+    assert plan["step_bytes_least"] == (4 * 3 + 192) * 36 * 4
+    assert plan["step_bytes_ratio"] == pytest.approx(moved / plan["step_bytes_least"])
+
+
+def test_what_does_not_fit_is_told_with_its_sizes_and_no_time_is_lost(
+    stillhouse, small, monkeypatch
+):
+    monkeypatch.setattr(module, "available_memory", lambda: 10**8)
+    monkeypatch.setattr(module, "calibrate", None)  # Would fail.
+    result = stillhouse("plan", *small)
+    assert result.code == 2
+    assert "kernel elements" in result.out
+    assert "0.10 GB are available" in result.err and result.err.count("\n") == 1
+
+
+def test_a_wrong_setting_is_one_line(refused, spots):
+    assert "try 3 or 6" in refused(
+        "plan", f"--dataset={spots}", "--support_size=4", "--architecture=fc"
+    )
+
+
+@pytest.fixture
+def job(spots):
+    return prepare(
+        DistillConfig(
+            data=DataConfig(dataset=str(spots)),
+            kernel=KernelConfig("fc"),
+            method=MethodConfig(steps=100),
+        ),
+        for_real=False,
+    )
+
+
+def test_the_time_of_a_run_is_the_sum_of_its_parts(job):
+    seconds = Calibration(forward=1e-3, backward=1e-2, image=1e-1, step=1.0, start=7.0).seconds(job)
+    # Evaluations at 0, 50 and 100, of 48 images.
+    elements = 1e-3 * job.cost.forward_elements + 1e-2 * job.cost.backward_elements
+    assert seconds == pytest.approx(7.0 + elements + 100 * 1.0 + 3 * 48 * 1e-1)
+
+
+def test_calibration_measures_every_part(job):
+    found = calibrate(job)
+    assert 0 < found.forward < 1e-3 and 0 < found.backward < 1e-3
+    assert found.image > 0 and found.step > 0 and found.start > 0

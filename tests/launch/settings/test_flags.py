@@ -1,0 +1,109 @@
+import dataclasses
+
+import pytest
+
+from stillhouse.launch.catalogue import COMMANDS
+from stillhouse.launch.settings.flags import HelpAsked, help_text, parse
+from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.settings.sets import EvaluateConfig
+
+
+def test_nothing_given_is_all_defaults():
+    assert parse(DistillConfig, []) == (DistillConfig(), frozenset())
+
+
+def test_flags_become_fields_of_their_types():
+    config, given = parse(
+        DistillConfig,
+        [
+            "--steps=7",
+            "--learning_rate",
+            "0.1",
+            "--nolearn_labels",
+            "--augment",
+            "--ensemble=fc:1,conv:2",
+            "--out=x",
+            "--b_std=0",
+        ],
+    )
+    assert (config.method.steps, config.method.learning_rate) == (7, 0.1)
+    assert (config.method.learn_labels, config.data.augment) == (False, True)
+    assert config.kernel.ensemble == ("fc:1", "conv:2")
+    assert (config.run.out, config.kernel.b_std) == ("x", 0.0)
+    names = ("steps", "learning_rate", "learn_labels", "augment", "ensemble", "out", "b_std")
+    assert given == set(names)
+
+
+def test_a_default_that_is_given_is_known_as_given():
+    assert parse(DistillConfig, ["--ipc=1"])[1] == {"ipc"}
+
+
+def test_the_file_may_stand_anywhere():
+    for arguments in (["x.npz", "--json"], ["--json", "x.npz"]):
+        config, _ = parse(EvaluateConfig, arguments)
+        assert (config.file, config.output.json) == ("x.npz", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--stepz=3"], "--stepz; did you mean --steps?"),
+        (["--learnlabels"], "did you mean --learn_labels?"),
+        (["--nolern_labels"], "did you mean --nolearn_labels?"),
+        (["--qqqqqqq"], "see --help"),
+        (["--steps=many"], "--steps=many"),
+        (["--steps=1.5"], "--steps=1.5"),
+        (["--steps"], "steps"),
+        (["--method=gan"], "kip|label_solve"),
+        (["--augment=perhaps"], "augment"),
+        (["--steps=-3"], "1 or more, got -3"),
+        (["kip"], "unexpected argument 'kip'"),
+        (["--flagfile=nowhere"], "nowhere"),
+    ],
+)
+def test_what_is_wrong_is_named(arguments, says):
+    with pytest.raises(ValueError) as error:
+        parse(DistillConfig, arguments)
+    assert says in str(error.value)
+
+
+def test_a_missing_file_and_one_too_many():
+    with pytest.raises(ValueError, match="FILE is missing"):
+        parse(EvaluateConfig, ["--json"])
+    with pytest.raises(ValueError, match="unexpected argument 'b'"):
+        parse(EvaluateConfig, ["a", "b"])
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_help_goes_before_all_else(asked):
+    with pytest.raises(HelpAsked):
+        parse(DistillConfig, ["--stepz", asked])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_every_flag_with_its_choices_and_default(name):
+    command = COMMANDS[name]
+    text = help_text(command.config, "usage", command.about, command.examples)
+    for group in dataclasses.fields(command.config):
+        if not dataclasses.is_dataclass(group.type):
+            continue
+        for field in dataclasses.fields(group.type):
+            assert f"{field.name}" in text
+            if field.metadata["choices"]:
+                assert f"--{field.name}={'|'.join(field.metadata['choices'])}" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_help_are_right(name):
+    for example in COMMANDS[name].examples:
+        program, command, *arguments = example.split()
+        assert (program, command) == ("stillhouse", name)
+        parse(COMMANDS[name].config, arguments)
+
+
+def test_defaults_are_shown():
+    text = help_text(DistillConfig, "usage", "about", ())
+    for shown in ("(default: 300)", "(default: 0.04)", "(default: kip)", "(default: on)"):
+        assert shown in text
+    assert "seed of everything random (default: 0)" in text

@@ -1,0 +1,62 @@
+import dataclasses
+import inspect
+
+import pytest
+
+from stillhouse.data.transforms import TRANSFORMS as ALL_TRANSFORMS
+from stillhouse.kernels import BACKENDS
+from stillhouse.launch.catalogue import COMMANDS
+from stillhouse.launch.settings.run import (
+    TRANSFORMS,
+    ComputeConfig,
+    KernelConfig,
+    MethodConfig,
+)
+
+
+def groups():
+    for command in COMMANDS.values():
+        for field in dataclasses.fields(command.config):
+            if dataclasses.is_dataclass(field.type):
+                yield field.type
+
+
+def test_the_choices_are_those_that_there_are():
+    assert set(TRANSFORMS) == set(ALL_TRANSFORMS)
+    choices = {field.name: field.metadata["choices"] for field in dataclasses.fields(ComputeConfig)}
+    assert choices["backend"] == BACKENDS
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        MethodConfig().steps = 3
+
+
+@pytest.mark.parametrize("group", set(groups()), ids=lambda group: group.__name__)
+def test_every_setting_says_what_it_is_and_its_documentation_too(group):
+    for field in dataclasses.fields(group):
+        assert field.metadata["help"]
+        assert f"\n    {field.name}: " in inspect.cleandoc(group.__doc__)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("inf")},
+        {"regularisation": -1.0},
+        {"regularisation": float("nan")},
+        {"seed": -1},
+        {"method": "gan"},
+        {"target_batch": 0},
+    ],
+)
+def test_a_value_out_of_its_range_names_the_flag(wrong):
+    with pytest.raises(ValueError, match=f"--{next(iter(wrong))}"):
+        MethodConfig(**wrong)
+
+
+def test_an_ensemble_is_checked_with_the_rest():
+    with pytest.raises(ValueError, match="--ensemble"):
+        KernelConfig(ensemble=("fc:none",))
