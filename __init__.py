@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares
 
 __version__ = "0.1.0"
 
-_ROOMS = ("analysis", "data", "kernels", "launch", "methods", "server", "workers")
+_ROOMS = ("analysis", "data", "kernels", "launch", "methods", "networks", "server", "workers")
 
 _HOMES = {
     "data": (

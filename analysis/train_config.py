@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from stillhouse.analysis.networks import NETWORKS, NORMS, PARAMETERISATIONS
+from stillhouse.networks import NETWORKS, NORMS, PARAMETERISATIONS
 
 LOSSES = ("mse", "xent")
 
@@ -13,7 +13,7 @@ class TrainConfig:
     """How networks are trained.
 
     Attributes:
-        network: one of `stillhouse.analysis.networks.NETWORKS`.
+        network: one of `stillhouse.networks.NETWORKS`.
         width: channels of its first convolution, or units of its hidden layers.
         depth: blocks of a convnet, hidden layers of an mlp; None for the family's own.
         norm: "none", "instance" or "batch".

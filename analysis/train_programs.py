@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from stillhouse.analysis.networks import Network, build_network
-from stillhouse.analysis.stable_rate import KernelProduct, tangent_kernel_product
 from stillhouse.analysis.train_config import TrainConfig
+from stillhouse.networks import Network, build_network
+from stillhouse.networks.stable_rate import KernelProduct, tangent_kernel_product
 
 _FREE = (
     *("steps", "label_scale", "learning_rate", "rate_factor", "batch_size"),

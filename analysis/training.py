@@ -10,13 +10,13 @@ import jax
 import numpy as np
 import optax
 
-from stillhouse.analysis.stable_rate import largest_stable_rate
 from stillhouse.analysis.train_config import TrainConfig
 from stillhouse.analysis.train_programs import Programs, programs_for
 from stillhouse.analysis.train_result import CurvePoint, SeedResult, TrainResult
-from stillhouse.analysis.training_set import TrainingSet
 from stillhouse.data.arrays import as_images, as_labels, check_classes, slices
 from stillhouse.data.sampling import rng_for
+from stillhouse.networks.stable_rate import largest_stable_rate
+from stillhouse.networks.training_set import TrainingSet
 
 __all__ = [
     "CurvePoint",

@@ -1,4 +1,4 @@
-"""Imports run one way: kernels <- data <- methods <- workers, server <- launch."""
+"""Imports run one way: kernels <- data <- networks <- methods <- workers, server <- launch."""
 
 import ast
 import re
@@ -13,11 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 BELOW = {
     "kernels": set(),
     "data": {"kernels"},
-    "methods": {"kernels", "data"},
-    "workers": {"kernels", "data", "methods"},
-    "server": {"kernels", "data", "methods"},
-    "analysis": {"kernels", "data", "methods"},
-    "launch": {"kernels", "data", "methods", "workers", "server", "analysis"},
+    "networks": {"kernels", "data"},
+    "methods": {"kernels", "data", "networks"},
+    "workers": {"kernels", "data", "networks", "methods"},
+    "server": {"kernels", "data", "networks", "methods"},
+    "analysis": {"kernels", "data", "networks", "methods"},
+    "launch": {"kernels", "data", "networks", "methods", "workers", "server", "analysis"},
 }
 ENGINES = {"courier", "launchpad", "ray", "reverb"}
 # Datasets, runs and their files are numpy's; what holds no JAX is imported in no time.
@@ -80,6 +81,7 @@ def test_imports_run_downwards(file):
         ("kernels/a.py", "from stillhouse import load_dataset"),
         ("kernels/a.py", "import stillhouse"),
         ("kernels/a.py", "from stillhouse.data import Dataset"),
+        ("networks/a.py", "from stillhouse.methods.kip import kip_step"),
         ("workers/a.py", "from stillhouse.server import checkpoints"),
         ("server/a.py", "from stillhouse.workers.local import LocalComputer"),
         ("analysis/a.py", "from stillhouse.launch import main"),

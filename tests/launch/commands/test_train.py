@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from stillhouse.analysis import baselines, train_config
-from stillhouse.analysis.networks import NETWORKS, NORMS, PARAMETERISATIONS
 from stillhouse.data.distilled import load_distilled
 from stillhouse.launch.settings import train as settings
+from stillhouse.networks import NETWORKS, NORMS, PARAMETERISATIONS
 
 SMALL = ("--network=mlp", "--width=8", "--depth=1", "--steps=40", "--seeds=2")
 

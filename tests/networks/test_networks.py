@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from stillhouse.analysis.networks import NETWORKS, NORMS, build_network
+from stillhouse.networks import NETWORKS, NORMS, build_network
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 

@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax
 
-from stillhouse.analysis.networks.layers import (
+from stillhouse.networks.layers import (
     Layers,
     conv,
     dense,

@@ -4,7 +4,7 @@ import math
 
 import equinox as eqx
 
-from stillhouse.analysis.networks.layers import Layers, dense, flatten, relu
+from stillhouse.networks.layers import Layers, dense, flatten, relu
 
 
 def mlp(

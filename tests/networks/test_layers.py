@@ -3,7 +3,7 @@ import jax
 import numpy as np
 import pytest
 
-from stillhouse.analysis.networks.layers import BATCH_AXIS, BatchNorm, check_pools
+from stillhouse.networks.layers import BATCH_AXIS, BatchNorm, check_pools
 
 
 def test_batch_norm_normalises_by_the_batch_and_later_by_running_averages():

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stillhouse.analysis.training_set import TrainingSet
+from stillhouse.networks.training_set import TrainingSet
 
 IMAGES = np.arange(5.0).reshape(5, 1, 1, 1)
 SOFT = np.array([[0.9, 0.2], [0.1, 0.3], [-0.5, 0.5], [0.0, 1.0], [0.6, 0.4]])

@@ -6,13 +6,13 @@ from functools import partial
 
 import equinox as eqx
 
-from stillhouse.analysis.networks.alexnet import alexnet
-from stillhouse.analysis.networks.convnet import convnet
-from stillhouse.analysis.networks.layers import NORMS
-from stillhouse.analysis.networks.mlp import mlp
-from stillhouse.analysis.networks.network import PARAMETERISATIONS, Network
-from stillhouse.analysis.networks.resnet import resnet18
-from stillhouse.analysis.networks.vgg import vgg11
+from stillhouse.networks.alexnet import alexnet
+from stillhouse.networks.convnet import convnet
+from stillhouse.networks.layers import NORMS
+from stillhouse.networks.mlp import mlp
+from stillhouse.networks.network import PARAMETERISATIONS, Network
+from stillhouse.networks.resnet import resnet18
+from stillhouse.networks.vgg import vgg11
 
 __all__ = ["NETWORKS", "NORMS", "PARAMETERISATIONS", "Network", "build_network"]
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stillhouse.analysis.networks.layers import BATCH_AXIS
 from stillhouse.data.sampling import rng_for
+from stillhouse.networks.layers import BATCH_AXIS
 
 PARAMETERISATIONS = ("standard", "ntk")
 Params = Any

@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from stillhouse.analysis.networks.layers import Layers, conv, dense, flatten, norm_layers, relu
+from stillhouse.networks.layers import Layers, conv, dense, flatten, norm_layers, relu
 
 # Channels in units of the width; True: a pool behind.
 _LAYERS = (

@@ -2,8 +2,8 @@ import jax
 import numpy as np
 import pytest
 
-from stillhouse.analysis.networks import build_network
 from stillhouse.kernels import KernelSpec, convnet, fc, kernel
+from stillhouse.networks import build_network
 
 
 def images(n=3, shape=(4, 4, 2), seed=0):

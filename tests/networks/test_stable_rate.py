@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stillhouse.analysis.networks import build_network
-from stillhouse.analysis.stable_rate import largest_stable_rate, tangent_kernel_product
+from stillhouse.networks import build_network
+from stillhouse.networks.stable_rate import largest_stable_rate, tangent_kernel_product
 
 
 def linear(params, x):

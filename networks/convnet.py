@@ -2,7 +2,7 @@
 
 import equinox as eqx
 
-from stillhouse.analysis.networks.layers import (
+from stillhouse.networks.layers import (
     Layers,
     check_pools,
     conv,
