@@ -9,7 +9,7 @@ ARGS =
 # The folder of the environment, made first where it is missing or behind pyproject.toml.
 VENV = venv=$$(scripts/setup.sh "$(PYTHON)")
 
-.PHONY: help setup lint test demo bazel-test clean distclean
+.PHONY: help setup lint test oracle demo bazel-test clean distclean
 # Two targets at once would install into one environment at once.
 .NOTPARALLEL:
 
@@ -17,6 +17,7 @@ help:
 	@echo "make setup       make .venv and install everything into it"
 	@echo "make demo        distil the digits into ten images, and say where they are"
 	@echo "make test        linter, type check and tests; ARGS='-k kip' picks tests"
+	@echo "make oracle      every backend against float64, at ordinary and at degenerate images"
 	@echo "make lint        linter and type check alone"
 	@echo "make bazel-test  the same tests by Bazel"
 	@echo "make clean       remove build products and caches; distclean: environments too"
@@ -35,6 +36,9 @@ lint:
 
 test: lint
 	@$(VENV) && "$$venv/bin/python" -m pytest $(ARGS)
+
+oracle:
+	@$(VENV) && "$$venv/bin/python" benchmarks/oracle.py $(ARGS)
 
 # Given again, it says what the finished run came to; an interrupted one goes on.
 demo:
