@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares the two.
     from stillhouse.data import Dataset as Dataset
     from stillhouse.data import DistilledSet as DistilledSet
+    from stillhouse.data import dataset_from as dataset_from
     from stillhouse.data import dataset_from_arrays as dataset_from_arrays
     from stillhouse.data import fit_transform as fit_transform
     from stillhouse.data import load as load
@@ -41,6 +42,7 @@ _HOMES = {
     "data": (
         "Dataset",
         "DistilledSet",
+        "dataset_from",
         "dataset_from_arrays",
         "fit_transform",
         "load",

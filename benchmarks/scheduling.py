@@ -13,6 +13,7 @@ clock, and the costs that were measured: processor time of the server for each c
 import argparse
 import dataclasses
 import json
+import math
 import os
 import platform
 import subprocess
@@ -21,10 +22,8 @@ from pathlib import Path
 
 from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
-from stillhouse.kernels import KernelSpec, fc
 from stillhouse.kernels.tiling import cross_tiles
-from stillhouse.methods.tiled import outline_step
-from stillhouse.server.planned import planned
+from stillhouse.server.planned import planned_step
 from stillhouse.server.simulation import simulate
 
 STUBS = Path(__file__).with_name("stubs.py")
@@ -109,11 +108,12 @@ def simulated(workers: int, call: float, rate: float, options: argparse.Namespac
     for shape, backward in ((SMALL, False), (LARGE, False), (LARGE, True)):
         rows = workers * SIMULATED_ROUNDS // 10 * ROWS
         tiles = cross_tiles(rows, 10 * COLUMNS, elements=ROWS * COLUMNS)
-        passes = outline_step(KernelSpec(fc(1)), tiles, shape)
+        image_bytes = 4 * math.prod(shape)
+        passes = planned_step(tiles, image_bytes=image_bytes, backward_cost=1.0)
         played = simulate(
-            planned(passes[backward]),
+            passes[backward],
             workers=workers,
-            seconds_per_unit=options.seconds / (ROWS * COLUMNS),
+            seconds_per_element=options.seconds / (ROWS * COLUMNS),
             rpc_seconds=call,
             bytes_per_second=rate,
         )

@@ -9,7 +9,7 @@ from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.distilled import DistilledSet, load, load_distilled, save_distilled
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.sampling import class_balanced_indices, rng_for
-from stillhouse.data.sources import load_dataset
+from stillhouse.data.sources import dataset_from, load_dataset
 from stillhouse.data.transforms import (
     TRANSFORMS,
     Transform,
@@ -36,6 +36,7 @@ __all__ = [
     "augment",
     "centred_one_hot",
     "class_balanced_indices",
+    "dataset_from",
     "dataset_from_arrays",
     "digest",
     "fit_transform",

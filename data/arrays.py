@@ -4,6 +4,7 @@ Images are `[n, h, w, c]`, uint8 or float32; integer labels are int64 `[n]`. Wha
 into these forms without a guess is refused here, once, with the reason.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 
 ArrayLike = np.ndarray | Sequence[Any]
 
+# More than any dataset of images has; a larger label is no class, but something else.
+MOST_CLASSES = 2**16
+
 
 def as_images(images: ArrayLike, name: str) -> np.ndarray:
     """Return images as uint8 or float32 `[n, h, w, c]`, copying only where it must.
 
-    Integers that fit in 0 to 255 become uint8; wider integers, booleans and floats become float32.
+    uint8 stays; all else becomes float32 with the values it has. Which of the two depends on the
+    type alone and never on the values, so that two parts of one dataset agree.
 
     Args:
         images: `[n, h, w, c]`, grey `[n, h, w]`, or a sequence of images of one size.
@@ -25,11 +30,13 @@ def as_images(images: ArrayLike, name: str) -> np.ndarray:
         ValueError: if there is no image, the sizes are mixed, the shape is not one of the above,
             the values are not real numbers, or a pixel is NaN or infinite.
     """
-    array = _stack(images, name)
+    array = stack_images(images, name)
     if array.dtype.kind not in "uifb":
         raise ValueError(f"{name} must hold numbers, got an array of {array.dtype}")
     if array.ndim == 3:
         array = array[..., np.newaxis]
+    if array.ndim == 2:
+        raise ValueError(f"{name} has flat images, shape {array.shape}: {_unflatten(array)}")
     if array.ndim != 4:
         raise ValueError(
             f"{name} must be [n, h, w, c], or [n, h, w] for grey images, got shape {array.shape}"
@@ -41,8 +48,8 @@ def as_images(images: ArrayLike, name: str) -> np.ndarray:
             f"{name} has shape {array.shape}, which looks like channels first; "
             "transpose it to [n, h, w, c] with `transpose(0, 2, 3, 1)`"
         )
-    if array.dtype.kind in "ui" and array.min() >= 0 and array.max() <= 255:
-        return np.ascontiguousarray(array, dtype=np.uint8)
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
     with np.errstate(over="ignore"):  # what overflows is reported below, as infinite
         floats = np.ascontiguousarray(array, dtype=np.float32)
     finite = np.isfinite(floats)
@@ -53,6 +60,47 @@ def as_images(images: ArrayLike, name: str) -> np.ndarray:
             f"at row {at[1]}, column {at[2]}, channel {at[3]}"
         )
     return floats
+
+
+def as_image_splits(
+    train: ArrayLike, test: ArrayLike, names: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of both splits, as `as_images`, of one dtype.
+
+    uint8 beside other integers becomes float32 with them.
+
+    Args:
+        train: as for `as_images`.
+        test: as for `as_images`.
+        names: what errors call the arguments.
+
+    Raises:
+        ValueError: as `as_images`, and if one split holds integers and the other one floats, or
+            one lies in -1 to 1 and the other one far outside.
+    """
+    raw = [stack_images(images, name) for images, name in zip((train, test), names, strict=True)]
+    x_train, x_test = (as_images(array, name) for array, name in zip(raw, names, strict=True))
+    if x_train.dtype != x_test.dtype:
+        if "f" in (raw[0].dtype.kind, raw[1].dtype.kind):
+            raise ValueError(
+                f"{names[0]} is {x_train.dtype} and {names[1]} {x_test.dtype}: give both splits in "
+                "the same pixel scale and dtype"
+            )
+        x_train, x_test = x_train.astype(np.float32), x_test.astype(np.float32)
+    if x_train.dtype == np.float32:
+        _check_scales(x_train, x_test, names)
+    return x_train, x_test
+
+
+def _check_scales(train: np.ndarray, test: np.ndarray, names: tuple[str, str]) -> None:
+    ranges = [(float(x.min()), float(x.max())) for x in (train, test)]
+    sizes = [max(-low, high) for low, high in ranges]
+    if 0 < min(sizes) <= 1 and max(sizes) >= 100:
+        shown = [f"{low:g} to {high:g}" for low, high in ranges]
+        raise ValueError(
+            f"{names[0]} lies in {shown[0]} and {names[1]} in {shown[1]}: give both splits in the "
+            "same pixel scale"
+        )
 
 
 def as_labels(labels: ArrayLike, name: str) -> np.ndarray:
@@ -109,7 +157,25 @@ def size_name(shape: Sequence[int]) -> str:
     return "x".join(str(n) for n in shape)
 
 
-def _stack(images: ArrayLike, name: str) -> np.ndarray:
+def _unflatten(array: np.ndarray) -> str:
+    side, channels = math.isqrt(array.shape[1]), math.isqrt(array.shape[1] // 3)
+    if side > 1 and side * side == array.shape[1]:
+        return f"make them images, by `reshape(-1, {side}, {side})` if they are grey squares"
+    if channels > 1 and 3 * channels * channels == array.shape[1]:
+        size = f"{channels}, {channels}"
+        return (
+            f"make them images, by `reshape(-1, {size}, 3)`, or as CIFAR has its colours by "
+            f"`reshape(-1, 3, {size}).transpose(0, 2, 3, 1)`"
+        )
+    return "make them [n, h, w, c], or [n, h, w] for grey images, by `reshape`"
+
+
+def stack_images(images: ArrayLike, name: str) -> np.ndarray:
+    """Return a sequence of images of one size as one array, and an array as it is.
+
+    Raises:
+        ValueError: if the sizes are mixed.
+    """
     if hasattr(images, "__array__"):
         array = np.asarray(images)
         if array.dtype != object:

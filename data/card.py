@@ -8,6 +8,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from stillhouse.data.printing import printable, printable_json
+
 FORMAT_VERSION = 1
 LABEL_CONVENTION = "one-hot minus 1/k"
 
@@ -42,12 +44,18 @@ class DatasetInfo:
     pixel_range: tuple[float, float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", tuple(self.class_names))
+        for field in ("name", "fingerprint"):
+            if not isinstance(getattr(self, field), str):
+                raise ValueError(f"`{field}` must be a text, got {getattr(self, field)!r}")
+        object.__setattr__(self, "name", printable(self.name))
+        names = tuple(printable(str(name)) for name in self.class_names)
+        object.__setattr__(self, "class_names", names)
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         object.__setattr__(self, "pixel_range", tuple(self.pixel_range))
         if len(self.image_shape) != 3 or any(type(n) is not int for n in self.image_shape):
             raise ValueError(f"`image_shape` must be (h, w, c), got {self.image_shape}")
-        if len(self.pixel_range) != 2:
+        numbers = all(isinstance(value, int | float) for value in self.pixel_range)
+        if len(self.pixel_range) != 2 or not numbers:
             raise ValueError(f"`pixel_range` must be (low, high), got {self.pixel_range}")
 
 
@@ -81,6 +89,9 @@ class Card:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        for field in ("method", "label_convention"):
+            if not isinstance(getattr(self, field), str):
+                raise ValueError(f"`{field}` of a card must be a text")
         if self.seed is not None and type(self.seed) is not int:
             raise ValueError(f"`seed` of a card must be an integer, got {self.seed!r}")
         if not isinstance(self.dataset, DatasetInfo):
@@ -109,11 +120,12 @@ class Card:
             ValueError: if the text is not a card, or was written in a newer format.
         """
         try:
-            values = json.loads(text)
+            # A stranger's texts reach terminals: they are made printable here, once for all.
+            values = printable_json(json.loads(text))
             version = values["format_version"]
             if not isinstance(version, int) or version < 1:
                 raise ValueError(f"format version {version!r}")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"not a card of a distilled set ({error})") from error
         if version > FORMAT_VERSION:
             raise ValueError(

@@ -7,8 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillhouse.data.arrays import ArrayLike, as_images, as_labels, check_classes, size_name
+from stillhouse.data.arrays import (
+    ArrayLike,
+    as_image_splits,
+    as_images,
+    as_labels,
+    check_classes,
+    size_name,
+)
 from stillhouse.data.card import DatasetInfo
+from stillhouse.data.classes import number_classes
+from stillhouse.data.printing import printable
 from stillhouse.data.splitting import stratified_split
 
 
@@ -25,10 +34,12 @@ class Dataset:
         x_test: as `x_train`, of the same image shape and dtype.
         y_test: int64, classes 0 to k - 1.
         class_names: the k names.
+        notes: what was done to the data as they were read, a sentence each.
 
     Raises:
-        ValueError: if a split is empty, lengths differ, images differ in size or dtype, a pixel is
-            NaN or infinite, a label is no integer or no class, or a class has no train image.
+        ValueError: if a split is empty, lengths differ, images differ in size, dtype or scale, a
+            pixel is NaN or infinite, a label is no integer or no class, a class has no train image,
+            or all train images are the same.
     """
 
     name: str
@@ -37,13 +48,16 @@ class Dataset:
     x_test: np.ndarray
     y_test: np.ndarray
     class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
+        object.__setattr__(self, "name", printable(self.name))
+        names = tuple(printable(str(name)) for name in self.class_names)
+        object.__setattr__(self, "class_names", names)
         if self.num_classes < 2:
             raise ValueError(f"a dataset needs two classes at least, got {self.class_names}")
-        for split in ("train", "test"):
-            x = as_images(getattr(self, f"x_{split}"), f"`x_{split}`")
+        splits = as_image_splits(self.x_train, self.x_test, ("`x_train`", "`x_test`"))
+        for split, x in zip(("train", "test"), splits, strict=True):
             y = as_labels(getattr(self, f"y_{split}"), f"`y_{split}`")
             if len(x) != len(y):
                 raise ValueError(f"`x_{split}` has {len(x)} images, `y_{split}` {len(y)} labels")
@@ -55,11 +69,6 @@ class Dataset:
                 f"images must have one size: `x_train` holds {size_name(self.image_shape)}, "
                 f"`x_test` {size_name(self.x_test.shape[1:])}"
             )
-        if self.x_test.dtype != self.x_train.dtype:
-            raise ValueError(
-                f"`x_train` is {self.x_train.dtype} and `x_test` {self.x_test.dtype}: give both "
-                "splits in the same pixel scale and dtype"
-            )
         missing = np.flatnonzero(np.bincount(self.y_train, minlength=self.num_classes) == 0)
         if missing.size:
             raise ValueError(
@@ -67,6 +76,8 @@ class Dataset:
                 f"must use every class 0 to {self.num_classes - 1}; renumber them or leave the "
                 "class out of the names"
             )
+        if all(np.array_equal(image, self.x_train[0]) for image in self.x_train[1:]):
+            raise ValueError("all images of `x_train` are the same: there is nothing to learn")
 
     @property
     def num_classes(self) -> int:
@@ -118,19 +129,23 @@ def dataset_from_arrays(
     class_names: Sequence[str] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    notes: Sequence[str] = (),
+    argument_names: Sequence[str] = ("`x_train`", "`y_train`", "`x_test`", "`y_test`"),
 ) -> Dataset:
     """Make a dataset of arrays.
 
     Args:
         x_train: images `[n, h, w, c]`, or grey `[n, h, w]`, of integers or floats in any scale.
-        y_train: integer labels `[n]` or `[n, 1]`; floats that are whole numbers will do.
+        y_train: labels `[n]` or `[n, 1]`: integers, floats that are whole numbers, or texts. What
+            is not 0 to k - 1 is numbered anew, and `notes` of the dataset say so.
         x_test: test images; without them a part of the train images is held out.
         y_test: their labels.
         name: what reports call the dataset.
-        class_names: the names of classes 0 to k - 1; by default their numbers, up to the largest
-            label.
+        class_names: the names of classes 0 to k - 1; by default the labels themselves.
         test_fraction: the share held out where no test images are given, the same for each class.
         seed: the seed of that split.
+        notes: what was done to the data before.
+        argument_names: what errors call the arrays.
 
     Raises:
         ValueError: as `Dataset`, and if only one of `x_test` and `y_test` is given.
@@ -144,20 +159,26 @@ def dataset_from_arrays(
     """
     if (x_test is None) != (y_test is None):
         raise ValueError("give both `x_test` and `y_test`, or neither")
-    images, labels = as_images(x_train, "`x_train`"), as_labels(y_train, "`y_train`")
+    x_name, y_name, x_test_name, y_test_name = argument_names
+    splits = [(y_train, y_name)]
+    if x_test is None or y_test is None:
+        images = as_images(x_train, x_name)
+    else:
+        images, test_images = as_image_splits(x_train, x_test, (x_name, x_test_name))
+        splits.append((y_test, y_test_name))
+    classes = number_classes(splits, class_names)
+    labels = classes.labels[0]
     if len(images) != len(labels):
-        raise ValueError(f"`x_train` has {len(images)} images, `y_train` {len(labels)} labels")
-    if x_test is not None and y_test is not None:
-        test_images, test_labels = as_images(x_test, "`x_test`"), as_labels(y_test, "`y_test`")
-    if class_names is None:
-        largest = labels.max() if y_test is None else max(labels.max(), test_labels.max())
-        class_names = [str(i) for i in range(int(largest) + 1)]
+        raise ValueError(f"{x_name} has {len(images)} images, {y_name} {len(labels)} labels")
     if x_test is None:
-        check_classes(labels, len(class_names), "`y_train`")
+        check_classes(labels, len(classes.names), y_name)
         train, test = stratified_split(labels, test_fraction, seed)
         images, test_images = images[train], images[test]
         labels, test_labels = labels[train], labels[test]
-    return Dataset(name, images, labels, test_images, test_labels, tuple(class_names))
+    else:
+        test_labels = classes.labels[1]
+    notes = (*notes, *([] if classes.note is None else [classes.note]))
+    return Dataset(name, images, labels, test_images, test_labels, classes.names, tuple(notes))
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

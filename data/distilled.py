@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stillhouse.data.archive import npz_names, read_npz, write_npz
-from stillhouse.data.arrays import as_images, size_name
+from stillhouse.data.archive import listed, npz_names, read_npz, write_npz
+from stillhouse.data.arrays import MOST_CLASSES, as_images, size_name
 from stillhouse.data.card import Card
 from stillhouse.data.interop import to_hf, to_tf, to_torch
 from stillhouse.data.labels import centred_one_hot
@@ -121,15 +121,19 @@ class DistilledSet:
         return to_hf(self)
 
 
-def load(path: str | os.PathLike[str]) -> DistilledSet:
+def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
     """Read a distilled set from its file, or from the folder of a finished run.
 
+    Args:
+        path: the file or folder.
+        max_bytes: as for `load_distilled`.
+
     Raises:
-        ValueError: if the file is damaged, is no distilled set, or was written in a newer format,
-            or the folder holds none.
+        ValueError: if the file is damaged, is no distilled set, was written in a newer format, or
+            unpacks to too much, or the folder holds none.
         OSError: if there is no such file, or it cannot be read.
     """
-    return load_distilled(set_file(path))
+    return load_distilled(set_file(path), max_bytes=max_bytes)
 
 
 def set_file(path: str | os.PathLike[str]) -> Path:
@@ -163,24 +167,31 @@ def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> Non
     write_npz(path, arrays)
 
 
-def load_distilled(path: str | os.PathLike[str]) -> DistilledSet:
+def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
     """Read a distilled set, or any `.npz` with `images` and `labels`.
 
     Such other files, like the published KIP sets, give a set without transform and card. Integer
-    labels `[s]` are taken as classes and centred.
+    labels `[s]` are taken as classes and centred. Images `[s, c, h, w]` of one or three channels
+    are turned to `[s, h, w, c]`.
+
+    Args:
+        path: the file.
+        max_bytes: what it may unpack to; None for fifty times its own size, and no more than half
+            of the memory that is left.
 
     Raises:
-        ValueError: if the file is damaged, is no distilled set, or was written in a newer format.
+        ValueError: if the file is damaged, is no distilled set, was written in a newer format, or
+            unpacks to more than `max_bytes`.
         OSError: if the file is missing or cannot be read.
     """
     names = npz_names(path)
     if "images" not in names or "labels" not in names:
         raise ValueError(
             f"{os.fspath(path)}: not a distilled set: expected the arrays `images` and `labels`, "
-            f"found {', '.join(names[:8]) or 'none'}"
+            f"found {listed(names)}"
         )
     own = [n for n in names if n in ("transform_kind", "card") or n.startswith(_PREFIX)]
-    arrays = read_npz(path, ["images", "labels", *own])
+    arrays = read_npz(path, ["images", "labels", *own], max_bytes=max_bytes)
     try:
         # The card first: a newer format may have changed anything else.
         card = Card.from_json(_text(arrays, "card")) if "card" in arrays else None
@@ -188,7 +199,8 @@ def load_distilled(path: str | os.PathLike[str]) -> DistilledSet:
         if "transform_kind" in arrays:
             parts = {n[len(_PREFIX) :]: a for n, a in arrays.items() if n.startswith(_PREFIX)}
             transform = transform_from_arrays(_text(arrays, "transform_kind"), parts)
-        return DistilledSet(arrays["images"], _soft_labels(arrays["labels"]), transform, card)
+        images = arrays["images"] if card else channels_last(arrays["images"])
+        return DistilledSet(images, soft_labels(arrays["labels"]), transform, card)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
 
@@ -200,9 +212,26 @@ def _text(arrays: dict[str, np.ndarray], name: str) -> str:
     return str(array)
 
 
-def _soft_labels(labels: np.ndarray) -> np.ndarray:
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """Return `[s, h, w, c]` of images that may have their one or three channels first."""
+    first = images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] not in (1, 3)
+    return images.transpose(0, 2, 3, 1) if first else images
+
+
+def soft_labels(labels: np.ndarray) -> np.ndarray:
+    """Return labels as they are, those that are classes `[s]` as centred ones `[s, k]`.
+
+    Raises:
+        ValueError: if they are no numbers, or of more classes than any dataset has.
+    """
     if labels.dtype.kind not in "uif":
         raise ValueError(f"`labels` must be numbers, got {labels.dtype}")
     if labels.ndim == 1 and labels.dtype.kind in "ui" and labels.size:
-        return centred_one_hot(labels, int(labels.max()) + 1)
+        largest = int(labels.max())
+        if largest >= MOST_CLASSES:
+            raise ValueError(
+                f"`labels` must be classes below {MOST_CLASSES:,}, got {largest} "
+                f"(among {labels.size} labels): renumber them"
+            )
+        return centred_one_hot(labels, largest + 1)
     return labels

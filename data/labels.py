@@ -28,5 +28,7 @@ def centred_one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
         raise ValueError(f"`num_classes` must be positive, got {num_classes}")
     classes = as_labels(labels, "`labels`")
     check_classes(classes, num_classes, "`labels`")
-    one_hot = np.eye(num_classes, dtype=np.float32) - np.float32(1.0 / num_classes)
-    return one_hot[classes]
+    # Not rows of an identity matrix, which would be as large as the classes squared.
+    centred = np.full((len(classes), num_classes), -np.float32(1.0 / num_classes), np.float32)
+    centred[np.arange(len(classes)), classes] = np.float32(1.0) - np.float32(1.0 / num_classes)
+    return centred

@@ -41,8 +41,11 @@ def bad_input() -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """Return the message of an error as one line; of an `OSError`, the file and the reason."""
+    # Imported here: --help has no need of the data room.
+    from stillhouse.data.printing import printable
+
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
         name = _TEMPORARY.sub(r"\1\2", name)
-        return f"{name}: {error.strerror}" if name else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+        return printable(f"{name}: {error.strerror}") if name else error.strerror
+    return printable(" ".join(str(error).split())) or type(error).__name__

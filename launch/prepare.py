@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.memory import available_memory
 from stillhouse.data.sampling import check_class_balanced
 from stillhouse.data.sources import load_dataset
 from stillhouse.kernels.spec import KernelSpec, Kind
@@ -19,7 +20,6 @@ from stillhouse.launch.architectures import (
     parse_ensemble,
 )
 from stillhouse.launch.job import Job
-from stillhouse.launch.memory import available_memory
 from stillhouse.launch.settings.run import DistillConfig, KernelConfig, SupportConfig
 from stillhouse.methods.coresets import check_support_size
 from stillhouse.methods.costs import (

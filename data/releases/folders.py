@@ -98,8 +98,23 @@ def all_or_nothing(folder: ReleaseFolder, paths: list[str]) -> Iterator[None]:
         raise
 
 
+def within(folder: Path, path: str) -> Path:
+    """Return the file at a relative path of a folder, which must lie in it.
+
+    Raises:
+        ValueError: if `..` or a link leads out of the folder.
+    """
+    file = folder / path
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{file}: leads out of {folder}, by a link or by `..`; nothing is there")
+    return file
+
+
 class LocalFolder:
     """A folder of this machine, or of a shared disk.
+
+    No link leads out of it: a release may come from elsewhere, and what is written into it must
+    stay there.
 
     Publishers keep each other out by a lock of the system, which ends with the process that
     holds it; on a shared disk the disk must support such locks, as NFS 4 does.
@@ -113,7 +128,7 @@ class LocalFolder:
     def lock(self) -> Iterator[None]:
         """Keep other publishers out."""
         self._path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._path / _LOCK, timeout=_PATIENCE)
+        lock = FileLock(self._inside(_LOCK), timeout=_PATIENCE)
         try:
             lock.acquire()
         except Timeout as error:
@@ -129,13 +144,13 @@ class LocalFolder:
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, None where there is none."""
         try:
-            return (self._path / path).read_bytes()
+            return self._inside(path).read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, path: str, content: bytes) -> None:
         """Make or replace a file."""
-        file = self._path / path
+        file = self._inside(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_bytes(file, content)
@@ -145,8 +160,12 @@ class LocalFolder:
 
     def remove(self, path: str) -> None:
         """Remove a file, and the folders that it leaves empty."""
-        (self._path / path).unlink(missing_ok=True)
-        self._prune((self._path / path).parent)
+        file = self._inside(path)
+        file.unlink(missing_ok=True)
+        self._prune(file.parent)
+
+    def _inside(self, path: str) -> Path:
+        return within(self._path, path)
 
     def _prune(self, folder: Path) -> None:
         with contextlib.suppress(OSError):  # The first that is not empty.

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from stillhouse.data.printing import printable
+
 COLUMNS = (
     *("architecture", "dataset", "ssize", "zca", "l", "aug", "ckpt"),
     *("test_acc", "test_mse", "URL", "sha256"),
@@ -167,7 +169,7 @@ def _table(content: bytes, name: str) -> tuple[tuple[str, ...], list[tuple[int, 
     header = tuple(value.strip() for value in lines[0][1]) if lines else ()
     missing = [column for column in _NEEDED if column not in header]
     if missing:
-        found = ", ".join(header)[:80] or "nothing"
+        found = printable(", ".join(header)[:80]) or "nothing"
         raise ValueError(
             f"{name}, line 1: not an index of distilled sets: no column {', '.join(missing)}; "
             f"found {found}"
@@ -187,13 +189,20 @@ def _row(values: dict[str, str], where: str, line: int) -> Row:
 
 
 def _value(column: str, text: str, where: str) -> Any:
-    expected, read = _KINDS.get(column, ("a text", str))
+    # They are shown, and a stranger wrote them.
+    expected, read = _KINDS.get(column, ("a text", printable))
     try:
         return read(text)
     except (ValueError, KeyError) as error:
         raise ValueError(
             f"{where}: the column {column} must hold {expected}, got {text[:60]!r}"
         ) from error
+
+
+def _address(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError
+    return text
 
 
 def _whole(text: str) -> int:
@@ -233,6 +242,7 @@ _KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "zca": ("True or False", _flag),
     "l": ("True or False", _flag),
     "aug": ("True or False", _flag),
+    "URL": ("a path or a URL", _address),
     "test_acc": ("an accuracy, 0 to 1 or 0 to 100", _percent),
     "test_mse": ("a number that is not negative", _not_negative),
     "sha256": ("64 hexadecimal digits", _hash),

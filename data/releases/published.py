@@ -11,14 +11,17 @@ References:
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.releases.folders import within
 from stillhouse.data.releases.index import Row
 from stillhouse.data.releases.names import architecture_named
 from stillhouse.data.releases.stores import beside, inside, local_path
+from stillhouse.data.sources.naming import naming
 from stillhouse.data.transforms import ZCA, Standardise, Transform
 from stillhouse.kernels.spec import KernelSpec
 
@@ -59,13 +62,19 @@ def row_location(row: Row, index: str, mirror: str | None = None) -> str:
         mirror: as in `index_location`.
 
     Raises:
-        ValueError: if an index from elsewhere names a file of this machine.
+        ValueError: if an index from elsewhere names a file of this machine, or a relative path
+            leads out of the folder of the index, by a link or by `..`.
     """
     for base in (_BASE, *_OTHER_BASES):
         if row.url.startswith(f"{base}/"):
             return inside(mirror or _BASE, row.url[len(base) + 1 :])
     location = row.url
-    if "://" not in location and not location.startswith(("/", "~")):
+    relative = "://" not in location and not location.startswith(("/", "~"))
+    folder = local_path(index)
+    if relative and folder is not None:
+        with naming(f"{index}, line {row.line}"):
+            within(Path(folder).parent, location)
+    if relative:
         location = beside(index, location)
     if local_path(location) is not None and local_path(index) is None:
         raise ValueError(f"{index}, line {row.line}: names a file of this machine, {row.url}")

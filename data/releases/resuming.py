@@ -17,14 +17,20 @@ _NO_SUCH_RANGE = 416
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
-def download_web(url: str, file: BinaryIO) -> None:
+def download_web(url: str, file: BinaryIO, max_bytes: int | None = None) -> None:
     """Write what a web server has at `url` into an empty file.
 
     A connection that breaks is taken up again, four times in all. What came is kept where the
     server supports ranges and says by an ETag or a date that its file is still the same one;
     otherwise the download begins anew. Nothing is carried on from one call to the next.
 
+    Args:
+        url: where.
+        file: empty, open for writing.
+        max_bytes: how many may come; None for any number.
+
     Raises:
+        TooManyBytesError: if the server announces more, or sends more.
         FileNotFoundError: if the server has no such file.
         ConnectionError: if it cannot be reached, refuses, or breaks off each time.
         OSError: if the file cannot be written.
@@ -33,9 +39,9 @@ def download_web(url: str, file: BinaryIO) -> None:
     for attempt in range(_ATTEMPTS):
         if attempt:
             time.sleep(_FIRST_WAIT * 2 ** (attempt - 1))
-        answers = _Answers(file, version)
+        answers = _Answers(file, version, max_bytes)
         try:
-            _get(url, file, answers)
+            _get(url, BoundedFile(file, url, max_bytes), answers)
             return
         except requests.HTTPError as error:
             response = error.response
@@ -56,11 +62,49 @@ def download_web(url: str, file: BinaryIO) -> None:
     raise ConnectionError(f"{url}: {failure}; tried {_ATTEMPTS} times")
 
 
+class TooManyBytesError(ValueError):
+    """A download of more bytes than were allowed."""
+
+
+def check_download(size: int, location: str, max_bytes: int | None) -> None:
+    """Raise `TooManyBytesError` if a file of this many bytes is too large to be fetched."""
+    if max_bytes is not None and size > max_bytes:
+        raise TooManyBytesError(
+            f"{location}: {size:,} bytes or more, where {max_bytes:,} are fetched; if you trust "
+            f"it, give a larger `max_bytes`"
+        )
+
+
+class BoundedFile:
+    """What is written goes into a file, up to a number of bytes in all.
+
+    Args:
+        file: open for writing.
+        location: what the error calls what is written.
+        max_bytes: how many there may be; None for any number.
+    """
+
+    def __init__(self, file: BinaryIO, location: str, max_bytes: int | None) -> None:
+        self._file = file
+        self._location = location
+        self._max_bytes = max_bytes
+
+    def write(self, data: bytes) -> int:
+        """Write, or raise `TooManyBytesError`."""
+        check_download(self._file.tell() + len(data), self._location, self._max_bytes)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._file.flush()
+
+
 class _Answers:
     """Notes what the server says, and puts the file where the answer's bytes belong."""
 
-    def __init__(self, file: BinaryIO, version: str | None) -> None:
+    def __init__(self, file: BinaryIO, version: str | None, max_bytes: int | None) -> None:
         self._file = file
+        self._max_bytes = max_bytes
         self._asked = version
         self.version = version
         self.size: int | None = None
@@ -88,6 +132,8 @@ class _Answers:
             self.version = response.headers.get("Last-Modified") if weak else tag
             length = response.headers.get("Content-Length", "")
             self.size = self._file.tell() + int(length) if length.isdigit() else None
+            if self.size is not None:
+                check_download(self.size, response.url, self._max_bytes)
 
 
 def _empty(file: BinaryIO) -> None:
@@ -95,7 +141,7 @@ def _empty(file: BinaryIO) -> None:
     file.truncate()
 
 
-def _get(url: str, file: BinaryIO, answers: _Answers) -> None:
+def _get(url: str, file: "BoundedFile", answers: _Answers) -> None:
     name = os.path.basename(url.partition("?")[0])
     # pooch asks a bar for its truth, which one without a total has not.
     bar = tqdm(total=1, desc=name, unit="B", unit_scale=True, leave=False, disable=None)

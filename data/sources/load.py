@@ -3,54 +3,127 @@
 import difflib
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.sources.cifar import has_cifar, load_cifar
 from stillhouse.data.sources.digits import load_digits
 from stillhouse.data.sources.idx import has_idx, load_idx
+from stillhouse.data.sources.image_folder import has_image_folder, load_image_folder
 from stillhouse.data.sources.npz import load_npz
 from stillhouse.data.sources.parquet import has_parquet, load_parquet
 
 _NAMES = ("digits",)
-_FORMATS = (
-    "a folder of Parquet files (train-*.parquet), a folder of IDX files (train-images-idx3-ubyte), "
-    "or a .npz file with `images` and `labels`"
+LAYOUTS = (
+    "a folder of Parquet files (train-*.parquet), of IDX files (train-images-idx3-ubyte), of "
+    "images (train/CLASS/*.png or CLASS/*.png) or of CIFAR's files (data_batch_1), or a .npz file "
+    "with `images` and `labels`, `x_train` and `y_train`, or `train_images` and `train_labels` as "
+    "MedMNIST has them"
+)
+
+_SPLIT = ("test_fraction", "seed")
+# What a folder holds, how that is noticed, who reads it, and which options it takes.
+_FOLDERS: tuple[
+    tuple[str, Callable[[pathlib.Path], bool], Callable[..., Dataset], tuple[str, ...]], ...
+] = (
+    (
+        "Parquet files",
+        has_parquet,
+        load_parquet,
+        (*_SPLIT, "image_size", "image_column", "label_column", "split", "max_bytes"),
+    ),
+    ("IDX files", has_idx, load_idx, (*_SPLIT, "max_bytes")),
+    ("CIFAR's files", has_cifar, load_cifar, ()),
+    (
+        "image files",
+        has_image_folder,
+        load_image_folder,
+        (*_SPLIT, "image_size", "split", "max_bytes"),
+    ),
 )
 
 
 def load_dataset(
-    source: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0
+    source: str | os.PathLike[str],
+    *,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    image_size: tuple[int, int] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    split: str | None = None,
+    max_bytes: int | None = None,
 ) -> Dataset:
     """Load a dataset by its name or path.
 
     Args:
-        source: `digits`, or the path of a folder of Parquet files, of a folder of IDX files, or of
-            a `.npz` file.
+        source: `digits`, or the path of a `.npz` file, or of a folder of Parquet files, IDX files,
+            images, or files of CIFAR; docs/your-data.md shows each. Of a folder without any of
+            these, its subfolder `data` is taken, or the only one that has some.
         test_fraction: the share held out where the source has no test images.
         seed: the seed of that split.
+        image_size: height and width to which encoded images are resized.
+        image_column: the column of images, of Parquet files.
+        label_column: the column of labels, of Parquet files.
+        split: which files or folder the train images are in, in place of `train`; behind a comma
+            those of the test images.
+        max_bytes: what the images may take; None for the rule of `data/limits.py`.
 
     Raises:
-        ValueError: if the name is unknown, or the files are damaged or no dataset.
+        ValueError: if the name is unknown, the files are damaged or no dataset, or an option has no
+            meaning for them.
         OSError: if the path does not exist or cannot be read.
     """
     source = os.fspath(source)
+    options: dict[str, Any] = {
+        "test_fraction": test_fraction,
+        "seed": seed,
+        "image_size": image_size,
+        "image_column": image_column,
+        "label_column": label_column,
+        "split": split,
+        "max_bytes": max_bytes,
+    }
     if source == "digits":
-        return load_digits(test_fraction=test_fraction, seed=seed)
+        return load_digits(**_taken(options, _SPLIT, "digits"))
     path = pathlib.Path(os.path.abspath(os.path.expanduser(source)))
     if not source or not path.exists():
         raise _not_found(source, path)
     if path.is_dir():
-        if has_parquet(path):
-            return load_parquet(path, test_fraction=test_fraction, seed=seed)
-        if has_idx(path):
-            return load_idx(path, test_fraction=test_fraction, seed=seed)
-        inside = sorted(p for p in path.iterdir() if p.is_dir() and (has_parquet(p) or has_idx(p)))
-        hint = f" (did you mean {inside[0]}?)" if inside else ""
-        raise ValueError(f"{path}: no dataset in this folder{hint}, expected {_FORMATS}")
+        folder = path if _kind_of(path) else _inside(path)
+        found = _kind_of(folder) if folder is not None else None
+        if found is None or folder is None:
+            raise ValueError(f"{path}: no dataset in this folder, expected {LAYOUTS}")
+        what, _, load, taken = found
+        return load(folder, **_taken(options, taken, f"a folder of {what}"))
     if path.suffix == ".npz":
-        return load_npz(path, test_fraction=test_fraction, seed=seed)
-    if has_parquet(path.parent) or has_idx(path.parent):
+        return load_npz(path, **_taken(options, (*_SPLIT, "max_bytes"), "a .npz file"))
+    if _kind_of(path.parent):
         raise ValueError(f"{path}: give the folder that holds the files, {path.parent}")
-    raise ValueError(f"{path}: not a dataset, expected {_FORMATS}")
+    raise ValueError(f"{path}: not a dataset, expected {LAYOUTS}")
+
+
+def _kind_of(folder: pathlib.Path) -> Any:
+    return next((kind for kind in _FOLDERS if kind[1](folder)), None)
+
+
+def _inside(path: pathlib.Path) -> pathlib.Path | None:
+    """Return the folder below that holds the dataset, as a repository of the hub has it."""
+    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    found = [p for p in folders if _kind_of(p)]
+    named = [p for p in found if p.name == "data"] or found
+    if len(named) > 1:
+        hint = ", ".join(str(p) for p in named[:4])
+        raise ValueError(f"{path}: several datasets in this folder; name one of {hint}")
+    return named[0] if named else None
+
+
+def _taken(options: dict[str, Any], names: tuple[str, ...], what: str) -> dict[str, Any]:
+    for name, value in options.items():
+        if name not in names and name not in (*_SPLIT, "max_bytes") and value is not None:
+            raise ValueError(f"`{name}` has no meaning for {what}")
+    return {name: options[name] for name in names}
 
 
 def _not_found(source: str, path: pathlib.Path) -> Exception:
@@ -62,5 +135,5 @@ def _not_found(source: str, path: pathlib.Path) -> Exception:
     if os.sep in source or path.suffix:
         return FileNotFoundError(f"no such dataset file or folder: {path}{hint}")
     return ValueError(
-        f"unknown dataset {source!r}{hint}, expected {', '.join(_NAMES)}, or the path of {_FORMATS}"
+        f"unknown dataset {source!r}{hint}, expected {', '.join(_NAMES)}, or the path of {LAYOUTS}"
     )

@@ -1,7 +1,8 @@
-"""Saying which file an error is about."""
+"""Saying which file an error is about, and what a dataset is called."""
 
 import contextlib
 import os
+import pathlib
 from collections.abc import Iterator
 
 
@@ -12,3 +13,23 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def resized_note(resized: int, size: tuple[int, int] | None) -> tuple[str, ...]:
+    """Return what a dataset notes of images that were resized."""
+    if not resized or size is None:
+        return ()
+    return (f"{resized:,} images of other sizes are resized to {size[0]}x{size[1]}",)
+
+
+# What says nothing of the data: the folder above has the name.
+_EVERYWHERE = ("data", "dataset", "datasets", "default", "images", "parquet", "raw", "processed")
+
+
+def source_name(path: pathlib.Path) -> str:
+    """Return what a dataset is called after its folder: `cifar10` of `cifar10/data` too."""
+    path = pathlib.Path(os.path.abspath(path))
+    for folder in (path, *path.parents):
+        if folder.name and folder.name.lower() not in _EVERYWHERE:
+            return folder.name
+    return path.name

@@ -1,10 +1,8 @@
 """A dataset in one `.npz` file."""
 
 import pathlib
-from typing import Any
 
-from stillhouse.data.archive import npz_names, read_npz
-from stillhouse.data.arrays import as_images, as_labels
+from stillhouse.data.archive import listed, npz_names, read_npz
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.sources.naming import naming
 
@@ -16,7 +14,13 @@ _LAYOUTS = (
 )
 
 
-def load_npz(path: pathlib.Path, *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def load_npz(
+    path: pathlib.Path,
+    *,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    max_bytes: int | None = None,
+) -> Dataset:
     """Read a dataset from a `.npz` file with one of these sets of arrays.
 
     - `images`, `labels`, and perhaps `test_images`, `test_labels`;
@@ -29,9 +33,11 @@ def load_npz(path: pathlib.Path, *, test_fraction: float = 0.2, seed: int = 0) -
         path: the file.
         test_fraction: the share held out where there are no test images.
         seed: the seed of that split.
+        max_bytes: what the arrays may take; None for the rule of `limits.check_unpacked`.
 
     Raises:
-        ValueError: naming the file, if it is damaged, lacks the arrays, or they are no dataset.
+        ValueError: naming the file, if it is damaged, lacks the arrays, they are no dataset, or it
+            unpacks to too much.
         OSError: if it is missing or cannot be read.
     """
     present = npz_names(path)
@@ -41,10 +47,11 @@ def load_npz(path: pathlib.Path, *, test_fraction: float = 0.2, seed: int = 0) -
     else:
         raise ValueError(
             f"{path}: expected the arrays `images` and `labels`, or `x_train`, `y_train`, `x_test` "
-            f"and `y_test`; found {', '.join(present[:8]) or 'none'}"
+            "and `y_test`, or `train_images`, `train_labels`, `test_images` and `test_labels`; "
+            f"found {listed(present)}"
         )
     wanted = [name for name in (*layout, "class_names") if name in present]
-    arrays = read_npz(path, wanted)
+    arrays = read_npz(path, wanted, max_bytes=max_bytes)
     test = [name for name in layout[2:] if name in arrays]
     if len(test) == 1:
         raise ValueError(
@@ -54,14 +61,14 @@ def load_npz(path: pathlib.Path, *, test_fraction: float = 0.2, seed: int = 0) -
     with naming(path):
         if names is not None and (names.ndim != 1 or names.dtype.kind != "U"):
             raise ValueError(f"`class_names` must be texts [k], got {names.dtype} {names.shape}")
-        # Converted here, so that errors call the arrays what the file calls them.
-        converted: dict[str, Any] = {}
-        for argument, name in zip(_LAYOUTS[0], layout, strict=True):
-            if name in arrays:
-                convert = as_images if argument.startswith("x") else as_labels
-                converted[argument] = convert(arrays[name], f"`{name}`")
+        x, y, x_test, y_test = layout
         return dataset_from_arrays(
-            **converted,
+            arrays[x],
+            arrays[y],
+            arrays.get(x_test),
+            arrays.get(y_test),
+            # What the file calls them.
+            argument_names=[f"`{name}`" for name in layout],
             name=path.stem,
             class_names=None if names is None else names.tolist(),
             test_fraction=test_fraction,

@@ -2,11 +2,11 @@
 
 import json
 
+from stillhouse.data.memory import available_memory
 from stillhouse.launch.calibration import Calibration, calibrate
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
 from stillhouse.launch.fleet import FleetPlan, plan_fleet
 from stillhouse.launch.job import Job
-from stillhouse.launch.memory import available_memory
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.progress import short_time
 from stillhouse.launch.settings.run import PlanConfig

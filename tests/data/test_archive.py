@@ -77,3 +77,33 @@ def test_damage_is_reported_or_harmless(tmp_path, rng, damaged):
             for name, array in arrays.items():
                 np.testing.assert_array_equal(loaded[name], array)
     assert reported > 100
+
+
+def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, images=np.zeros(40_000_000, np.uint8), n=np.array(1))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ValueError, match=r"bomb.npz: unpacks to 40.0 MB .*`max_bytes=40000\d\d\d`"):
+        read_npz(path, ["images"])
+    assert read_npz(path, ["n"])["n"] == 1
+    assert read_npz(path, ["images"], max_bytes=41_000_000)["images"].size == 40_000_000
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", "(-1, 5)", f"({2**62}, 4)"])
+def test_a_header_that_claims_more_than_there_is_makes_no_room_for_it(tmp_path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 64
+    path = tmp_path / "claims.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", data)
+    with pytest.raises(ValueError, match=r"claims.npz: cannot read 'x' \("):
+        read_npz(path, ["x"])
+
+
+def test_other_compressions_than_numpys_are_refused(tmp_path):
+    path = tmp_path / "lzma.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", b"\x93NUMPY" + b"\0" * 100)
+    with pytest.raises(ValueError, match="a way that NumPy does not write"):
+        read_npz(path, ["x"])

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from stillhouse.data.arrays import as_images, as_labels, check_classes, slices
+from stillhouse.data.arrays import as_image_splits, as_images, as_labels, check_classes, slices
 
 
 @pytest.mark.parametrize(
     ("dtype", "expected"),
     [
         (np.uint8, np.uint8),
-        (np.int64, np.uint8),
-        (">u2", np.uint8),
+        (np.int64, np.float32),
+        (">u2", np.float32),
         (np.bool_, np.float32),
         (np.float64, np.float32),
         (np.float16, np.float32),
@@ -61,7 +61,7 @@ def test_a_pixel_that_is_not_finite_in_float32_is_located(value):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((5, 64)), r"must be \[n, h, w, c\].*got shape \(5, 64\)"),
+        (np.zeros((5, 64)), r"flat images, shape \(5, 64\).*`reshape\(-1, 8, 8\)`"),
         (np.zeros((0, 4, 4, 1)), r"holds no images"),
         ([], r"holds no images"),
         (np.zeros((2, 3, 32, 32)), r"channels first"),
@@ -108,3 +108,36 @@ def test_slices_cover_the_range_once(length, size):
     parts = [list(range(length))[part] for part in slices(length, size)]
     assert sum(parts, []) == list(range(length))
     assert all(0 < len(part) <= size for part in parts)
+
+
+NAMES = ("`x_train`", "`x_test`")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int8, np.int64])
+def test_both_splits_have_the_dtype_of_their_type_whatever_their_values(dtype):
+    train, test = np.array([[[0]], [[100]]], dtype), np.array([[[0]], [[99]]], dtype)
+    for pair in ((train, test), (train, test.astype(np.uint8)), (train.astype(np.uint8), test)):
+        x_train, x_test = as_image_splits(*pair, NAMES)
+        assert x_train.dtype == x_test.dtype == np.float32
+        assert (x_train.max(), x_test.max()) == (100, 99)
+    x_train, x_test = as_image_splits(train.astype(np.uint8), test.astype(np.uint8), NAMES)
+    assert x_train.dtype == x_test.dtype == np.uint8
+
+
+def test_splits_of_two_scales_are_refused(rng):
+    unit, bytes_ = rng.random((4, 3, 3)), rng.integers(0, 256, (4, 3, 3))
+    for pair in ((unit, bytes_ * 1.0), (bytes_ * 1.0, unit)):
+        with pytest.raises(ValueError, match="lies in .* in the same pixel scale"):
+            as_image_splits(*pair, NAMES)
+    with pytest.raises(ValueError, match="give both splits in the same pixel scale and dtype"):
+        as_image_splits(unit, bytes_.astype(np.uint8), NAMES)
+    as_image_splits(unit * 2 - 1, unit, NAMES)
+
+
+def test_flat_images_are_refused_with_what_makes_images_of_them():
+    with pytest.raises(ValueError, match=r"`reshape\(-1, 28, 28\)`"):
+        as_images(np.zeros((2, 784)), "`x`")
+    with pytest.raises(ValueError, match=r"reshape\(-1, 3, 32, 32\).transpose\(0, 2, 3, 1\)"):
+        as_images(np.zeros((2, 3072)), "`x`")
+    with pytest.raises(ValueError, match=r"shape \(2, 10\): make them \[n, h, w, c\]"):
+        as_images(np.zeros((2, 10)), "`x`")

@@ -84,3 +84,13 @@ def test_a_card_that_could_not_be_read_again_is_refused(change, message):
 def test_a_dataset_info_checks_its_shape():
     with pytest.raises(ValueError, match=r"`image_shape` must be \(h, w, c\), got \(8, 8\)"):
         DatasetInfo("digits", "", ("a", "b"), (8, 8), (0, 1))
+
+
+def test_what_a_terminal_would_obey_is_escaped_when_a_card_is_read():
+    info = {"name": "\x1b[2Jdigits", "class_names": ["a\x07", "b"]}
+    values = json.loads(CARD.to_json())
+    values = {**values, "method": "\x1bkip", "config": {"dataset": "a\nb"}}
+    card = Card.from_json(json.dumps({**values, "dataset": {**values["dataset"], **info}}))
+    assert card.dataset.name == r"\x1b[2Jdigits"
+    assert card.dataset.class_names == (r"a\x07", "b")
+    assert (card.method, card.config["dataset"]) == (r"\x1bkip", r"a\nb")

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -93,13 +94,12 @@ def test_a_foreign_npz_is_named_with_what_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": np.zeros((4, 8)), "labels": np.zeros((4, 2))}, r"`images` must be \[n, h"),
+        ({"images": np.zeros((4, 8)), "labels": np.zeros((4, 2))}, "`images` has flat images"),
         ({"images": np.zeros((4, 8, 8)), "labels": np.zeros((3, 2))}, "4 `images` but 3 `labels`"),
         ({"images": np.zeros((4, 8, 8)), "labels": np.zeros((4, 1))}, r"`labels` must be \[s, k\]"),
         ({"images": np.full((4, 8, 8), np.nan), "labels": np.zeros((4, 2))}, "must be finite"),
         ({"images": np.zeros((4, 8, 8)), "labels": np.full((4, 2), np.inf)}, "must be finite"),
         ({"images": np.zeros((4, 8, 8)), "labels": np.full(4, "cat")}, "must be numbers"),
-        ({"images": np.zeros((2, 3, 32, 32)), "labels": np.zeros((2, 2))}, "channels first"),
     ],
 )
 def test_arrays_that_are_no_distilled_set_are_refused(tmp_path, arrays, message):
@@ -166,3 +166,29 @@ def test_a_missing_file_is_an_error(tmp_path):
 def test_saving_into_a_missing_folder_is_an_error(tmp_path, distilled):
     with pytest.raises(FileNotFoundError):
         save_distilled(tmp_path / "nowhere" / "d.npz", distilled)
+
+
+def test_images_with_their_channels_first_are_turned(tmp_path, rng):
+    images = rng.random((4, 3, 6, 5), dtype=np.float32)
+    np.savez(tmp_path / "first.npz", images=images, labels=np.arange(4))
+    loaded = load_distilled(tmp_path / "first.npz")
+    np.testing.assert_array_equal(loaded.images, images.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("label", [2**16, 2**28, 2**62])
+def test_labels_that_no_dataset_has_are_refused_before_they_take_memory(tmp_path, label):
+    np.savez(tmp_path / "far.npz", images=np.zeros((4, 8, 8)), labels=np.array([0, 1, 2, label]))
+    with pytest.raises(
+        ValueError, match=f"far.npz: `labels` must be classes below 65,536, got {label}"
+    ):
+        load_distilled(tmp_path / "far.npz")
+
+
+def test_many_classes_take_no_more_than_their_labels(tmp_path):
+    np.savez(tmp_path / "many.npz", images=np.zeros((4, 8, 8)), labels=np.array([0, 1, 2, 32768]))
+    tracemalloc.start()
+    try:
+        assert load_distilled(tmp_path / "many.npz").num_classes == 32769
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

@@ -1,3 +1,4 @@
+import collections
 import hashlib
 import io
 from pathlib import Path
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from stillhouse.data.distilled import load_distilled
+from stillhouse.data.releases import downloading
 from stillhouse.data.releases.downloading import cache_folder, download, read_location
 
 
@@ -124,3 +126,26 @@ def test_an_index_is_never_taken_from_the_cache(web, cache):
         web.files["/index.csv"] = content
         assert read_location(f"{web.url}/index.csv") == content
     assert kept(cache) == []
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_more_than_is_asked_for_leaves_nothing(web, cache, lengths):
+    web.files["/a.npz"], web.lengths = SET, lengths
+    with pytest.raises(ValueError, match="a.npz: .* where 1,000 are fetched; .* `max_bytes`"):
+        download(f"{web.url}/a.npz", max_bytes=1000)
+    assert kept(cache) == []
+
+
+def test_a_disk_is_never_filled(web, cache, monkeypatch):
+    web.files["/a.npz"] = SET
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr(downloading.shutil, "disk_usage", lambda _: usage(2**31, 2**30, 2**30 + 99))
+    with pytest.raises(ValueError, match="where 99 are fetched"):
+        download(f"{web.url}/a.npz")
+
+
+def test_an_index_without_end_is_not_taken_into_memory(web, monkeypatch):
+    monkeypatch.setattr(downloading, "_INDEX_BYTES", 1000)
+    web.files["/index.csv"], web.lengths = bytes(5000), False
+    with pytest.raises(ValueError, match="index.csv: .* where 1,000 are fetched"):
+        read_location(f"{web.url}/index.csv")

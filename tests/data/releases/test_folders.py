@@ -109,3 +109,31 @@ def test_what_a_store_refuses_is_one_line(store):
     folder = open_folder("memory://refusing/release")
     with pytest.raises(ConnectionError, match="memory://refusing/release: cannot be used"):
         folder.write("a.txt", b"a")
+
+
+def test_no_link_leads_out_of_a_release(tmp_path):
+    elsewhere, release = tmp_path / "elsewhere", tmp_path / "release"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_bytes(b"mine")
+    release.mkdir()
+    (release / "digits").symlink_to(elsewhere)
+    folder = LocalFolder(release)
+    for path in ("digits/a.npz", "../elsewhere/a.npz"):
+        with pytest.raises(ValueError, match="leads out of .*, by a link or by"):
+            folder.write(path, b"x")
+        with pytest.raises(ValueError, match="leads out of"):
+            add_files(folder, {path: b"x"})
+    with pytest.raises(ValueError, match="leads out of"):
+        folder.read("digits/secret")
+    with pytest.raises(ValueError, match="leads out of"):
+        folder.remove("digits/secret")
+    assert [path.name for path in elsewhere.iterdir()] == ["secret"]
+
+
+def test_a_link_to_a_release_and_one_within_it_are_followed(tmp_path):
+    release = tmp_path / "release"
+    (release / "real").mkdir(parents=True)
+    (release / "alias").symlink_to(release / "real")
+    (tmp_path / "link").symlink_to(release)
+    LocalFolder(tmp_path / "link").write("alias/a", b"x")
+    assert (release / "real" / "a").read_bytes() == b"x"

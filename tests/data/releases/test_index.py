@@ -135,7 +135,7 @@ def test_the_best_has_the_highest_accuracy():
 
 ROW = Row(
     architecture="FC1",
-    dataset='my, "own"\ndata',
+    dataset='my, "own" data',
     ssize=10,
     zca=False,
     url="a.npz",
@@ -166,3 +166,11 @@ def test_a_value_without_a_column_is_not_dropped():
     index = parse_index(b"architecture,dataset,ssize,zca,URL\n", "x.csv")
     with pytest.raises(ValueError, match="no column test_acc, ckpt, sha256;"):
         index_line(ROW, index)
+
+
+def test_names_that_a_terminal_would_obey_are_escaped_and_addresses_refused():
+    text = "architecture,dataset,ssize,zca,URL\n"
+    (row,) = parse_index(f"{text}FC1,\x1b[2Jdigits,10,True,a.npz\n".encode(), "x.csv").rows
+    assert row.dataset == r"\x1b[2Jdigits"
+    with pytest.raises(ValueError, match="line 2: the column URL must hold a path or a URL"):
+        parse_index(f"{text}FC1,digits,10,True,\x1b[2Ja.npz\n".encode(), "x.csv")

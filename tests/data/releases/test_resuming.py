@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from stillhouse.data.releases.resuming import download_web
+from stillhouse.data.releases.resuming import TooManyBytesError, download_web
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
 
@@ -111,3 +111,14 @@ def test_a_server_that_is_not_there_is_told(web, fetch):
 def test_what_is_no_url_is_told():
     with pytest.raises(ValueError, match="not a URL"):
         download_web("http://", io.BytesIO())
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_more_than_may_come_is_refused_and_no_more_of_it_written(web, fetch, lengths):
+    web.lengths = lengths  # By what the server announces, or where the file would grow too large.
+    file = io.BytesIO()
+    with pytest.raises(TooManyBytesError, match="a.npz: .* or more, where 100,000 are fetched"):
+        download_web(web.url + "/a.npz", file, 100_000)
+    assert len(file.getvalue()) <= (0 if lengths else 100_000)
+    assert len(web.asked) == 1
+    download_web(web.url + "/a.npz", io.BytesIO(), 200_000)

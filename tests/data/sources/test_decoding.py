@@ -1,3 +1,4 @@
+import io
 import re
 
 import numpy as np
@@ -124,3 +125,68 @@ def test_a_bad_row_is_named(colour, encode):
     files[130] = None
     with pytest.raises(ValueError, match="row 130 has no image bytes"):
         stacked(files)
+
+
+def turned(half, orientation, file_format="JPEG"):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(half).save(buffer, file_format, exif=exif, quality=100)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, lambda a: np.rot90(a)),
+    ],
+)
+def test_images_stand_upright_as_their_exif_data_say(file_format, orientation, turn):
+    half = np.zeros((8, 12, 3), np.uint8)
+    half[:4, 6:] = 255
+    decoded = decode_image(turned(half, orientation, file_format))
+    assert decoded.shape == turn(half).shape
+    assert np.abs(decoded.astype(int) - turn(half)).max() < 90  # JPEG, at the edge
+    assert np.abs(decoded.astype(int) - turn(half)).mean() < 3
+
+
+def test_a_lying_image_among_upright_ones_is_of_another_size(encode):
+    files = [encode(np.zeros((8, 12, 3), np.uint8)), turned(np.zeros((8, 12, 3), np.uint8), 6)]
+    with pytest.raises(ValueError, match="row 1 is 12x8, row 0 is 8x12; .*`image_size=8x12`"):
+        stacked(files)
+
+
+def test_other_sizes_are_resized_if_asked_for(rng, encode):
+    files = [encode(rng.integers(0, 256, (h, 6, 3), dtype=np.uint8)) for h in (6, 12, 3)]
+    stack = ImageStack(3, size=(6, 6))
+    with decoding_pool() as pool:
+        stack.extend(files, pool)
+    assert stack.images().shape == (3, 6, 6, 3)
+    assert stack.resized == 2
+    np.testing.assert_array_equal(stack.images()[0], decode_image(files[0]))
+
+
+def test_an_image_far_larger_than_its_file_is_refused_before_it_is_decoded(encode):
+    huge = encode(Image.new("1", (9_000, 9_000)))
+    assert len(huge) < 100_000
+    with pytest.raises(ValueError, match="9000x9000 is larger than 67,108,864 pixels"):
+        decode_image(huge)
+    with pytest.raises(ValueError, match="row 1 is 9000x9000, row 0 is 1x1"):
+        stacked([encode(np.zeros((1, 1, 3), np.uint8)), huge])
+
+
+def test_fewer_and_more_images_than_announced_are_an_error(colour, encode):
+    stack = ImageStack(2, max_bytes=10**6)
+    with decoding_pool() as pool:
+        stack.extend([encode(colour)], pool)
+        with pytest.raises(ValueError, match="1 images, where 2 were announced"):
+            stack.images()
+        with pytest.raises(ValueError, match="more images than the 2"):
+            stack.extend([encode(colour)] * 2, pool)
+    with decoding_pool() as pool, pytest.raises(ValueError, match="of memory, where 10 bytes"):
+        ImageStack(2, max_bytes=10).extend([encode(colour)], pool)

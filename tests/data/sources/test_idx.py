@@ -113,8 +113,14 @@ def test_two_datasets_in_one_folder_are_refused(folder):
         (b"", "not an IDX file"),
         (b"\x89PNG....", "not an IDX file: it begins with the bytes 89 50 4e 47"),
         (bytes([0, 0, 8, 3, 0, 0]), "the header alone takes 16 bytes"),
-        (bytes([0, 0, 8, 1]) + struct.pack(">I", 9) + b"12345", "takes 17 bytes, found 13"),
-        (bytes([0, 0, 8, 1]) + struct.pack(">I", 2) + b"12345", "takes 10 bytes, found 13"),
+        (
+            bytes([0, 0, 8, 1]) + struct.pack(">I", 9) + b"12345",
+            "takes 9 bytes behind its header, found 5",
+        ),
+        (
+            bytes([0, 0, 8, 1]) + struct.pack(">I", 2) + b"12345",
+            "takes 2 bytes behind its header, found more",
+        ),
     ],
 )
 def test_damage_is_named(folder, data, message):
@@ -137,11 +143,14 @@ def test_damaged_gzip_is_named(folder):
 def test_labels_that_are_not_whole_name_their_file(folder):
     labels = np.full(20, 0.5, dtype=np.float32)
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
-    with pytest.raises(ValueError, match="train-labels-idx1-ubyte: labels must be integers"):
+    with pytest.raises(ValueError, match="train-labels-idx1-ubyte must be integers"):
         load_idx(folder)
 
 
 def test_different_lengths_name_the_folder(folder, labels):
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(labels[:19]))
-    with pytest.raises(ValueError, match=f"{folder.name}: `x_train` has 20 images, `y_train` 19"):
+    with pytest.raises(
+        ValueError,
+        match=f"{folder.name}: train-images-idx3-ubyte has 20 images, train-labels-idx1-ubyte 19",
+    ):
         load_idx(folder)

@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_one_line(refused, finished, flags, says):
 
 
 def test_another_number_of_classes_is_one_line(refused, finished, tmp_path):
-    images = np.zeros((100, 6, 6), np.uint8)
+    images = np.arange(3600, dtype=np.float32).reshape(100, 6, 6)
     np.savez(tmp_path / "five.npz", images=images, labels=np.arange(100) % 5)
     assert "has 5 classes, the labels of" in refused("evaluate", finished, "--dataset=five.npz")
 

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from stillhouse.launch import memory
+from stillhouse.data import memory
 
 
 @pytest.fixture

@@ -1,0 +1,209 @@
+"""Datasets of other libraries, as objects: Hugging Face's `datasets`, and PyTorch's.
+
+Neither library is imported here. Who has such an object has imported its library.
+"""
+
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from stillhouse.data.archive import listed
+from stillhouse.data.arrays import ArrayLike
+from stillhouse.data.dataset import Dataset, dataset_from_arrays
+from stillhouse.data.sources.decoding import ImageStack, decoding_pool, resize_image
+from stillhouse.data.sources.naming import resized_note
+from stillhouse.data.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
+
+_BATCH = 1024  # rows of a Hugging Face dataset at a time
+
+
+def dataset_from(
+    train: Any,
+    test: Any = None,
+    *,
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    image_size: tuple[int, int] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> Dataset:
+    """Make a dataset of what other libraries have.
+
+    Args:
+        train: one of
+
+            - a `datasets.Dataset`, or a `datasets.DatasetDict` whose splits `train`, and `test` or
+              `validation`, are taken;
+            - a PyTorch dataset with items of an image and a label; an image is a tensor
+              `[c, h, w]` or `[h, w]`, an array `[h, w, c]` or `[h, w]`, or a picture of Pillow;
+            - a pair of arrays, images and labels;
+            - a `Dataset` of this package, which is returned.
+        test: the test images, in any of these forms; without them a part of `train` is held out.
+        name: what reports call the dataset.
+        class_names: the names of the classes; None for those that the object has.
+        test_fraction: the share held out where there are no test images.
+        seed: the seed of that split.
+        image_size: height and width to which images are resized; None if they have one size.
+        image_column: of a Hugging Face dataset; None for `image` or `img`.
+        label_column: of a Hugging Face dataset; None for `label`, `labels` or `fine_label`.
+
+    Raises:
+        ValueError: if it is none of these, or as `dataset_from_arrays`.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (20, 4, 4), dtype=np.uint8)
+        >>> dataset_from((images, np.arange(20) % 2)).image_shape
+        (4, 4, 1)
+    """
+    if isinstance(train, Dataset):
+        return train
+    if isinstance(train, Mapping) and is_dataset(train):
+        splits = dict(train)
+        if "train" not in splits:
+            raise ValueError(f"a DatasetDict without the split `train`, found {listed(splits)}")
+        train = splits["train"]
+        if test is None:
+            test = next((splits[key] for key in ("test", "validation") if key in splits), None)
+    reader = _Reader(image_size, image_column, label_column)
+    x_train, y_train = reader.arrays(train, "the train data")
+    x_test, y_test = (None, None) if test is None else reader.arrays(test, "the test data")
+    return dataset_from_arrays(
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        name=name or reader.name or "arrays",
+        class_names=class_names if class_names is not None else reader.class_names,
+        test_fraction=test_fraction,
+        seed=seed,
+        notes=resized_note(reader.resized, image_size),
+    )
+
+
+def is_dataset(value: Any) -> bool:
+    """Return whether a value is a dataset of one of these libraries, or of this package."""
+    return isinstance(value, Dataset) or _is_hugging_face(value) or _is_torch(value)
+
+
+def _is_hugging_face(value: Any) -> bool:
+    library = sys.modules.get("datasets")
+    kinds = tuple(
+        kind
+        for kind in (getattr(library, name, None) for name in ("Dataset", "DatasetDict"))
+        if isinstance(kind, type)
+    )
+    return isinstance(value, kinds)
+
+
+def _is_torch(value: Any) -> bool:
+    library = sys.modules.get("torch.utils.data")
+    kind = getattr(library, "Dataset", None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
+class _Reader:
+    """Reads splits, and remembers what the first one says of itself."""
+
+    def __init__(
+        self, size: tuple[int, int] | None, image_column: str | None, label_column: str | None
+    ) -> None:
+        self.name: str | None = None
+        self.class_names: list[str] | None = None
+        self.resized = 0
+        self._size = size
+        self._columns = (image_column, label_column)
+
+    def arrays(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike]:
+        """Return images and labels."""
+        if isinstance(source, Dataset):
+            return source.x_train, source.y_train
+        if _is_hugging_face(source):
+            return self._hugging_face(source)
+        if _is_torch(source):
+            return self._torch(source, what)
+        if isinstance(source, tuple | list) and len(source) == 2:
+            return source[0], source[1]
+        raise ValueError(
+            f"{what} must be a Hugging Face or PyTorch dataset, or a pair of images and labels, "
+            f"got {type(source).__name__}"
+        )
+
+    def _hugging_face(self, source: Any) -> tuple[ArrayLike, ArrayLike]:
+        datasets: Any = sys.modules["datasets"]
+        image, label = (
+            _column(source.column_names, option, asked, usual)
+            for option, asked, usual in (
+                ("image_column", self._columns[0], IMAGE_COLUMNS),
+                ("label_column", self._columns[1], LABEL_COLUMNS),
+            )
+        )
+        features = source.features
+        names = getattr(features[label], "names", None)
+        if self.class_names is None and names:
+            self.class_names = [str(name) for name in names]
+        if self.name is None:
+            self.name = getattr(source.info, "dataset_name", None)
+        source = source.select_columns([image, label])
+        labels = np.asarray(source.with_format(None)[label][:])
+        if not isinstance(features[image], datasets.Image):
+            return np.asarray(source.with_format("numpy")[image][:]), labels
+        stack = ImageStack(len(source), size=self._size)
+        encoded = source.cast_column(image, datasets.Image(decode=False)).with_format(None)
+        with decoding_pool() as pool:
+            for start in range(0, len(encoded), _BATCH):
+                rows = encoded[start : start + _BATCH][image]
+                # Bytes, or the path of a file that is there already.
+                files = [row["bytes"] or _path(row["path"]) for row in rows]
+                stack.extend(files, pool)
+        self.resized += stack.resized
+        return stack.images(), labels
+
+    def _torch(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike]:
+        names = getattr(source, "classes", None)
+        if self.class_names is None and isinstance(names, list | tuple):
+            self.class_names = [str(name) for name in names]
+        if self.name is None and type(source).__name__ != "TensorDataset":
+            self.name = type(source).__name__
+        # Not by the iterator alone: those that count from zero for ever have a length.
+        items = (source[i] for i in range(len(source))) if hasattr(source, "__len__") else source
+        images, labels = [], []
+        for i, item in enumerate(items):
+            if not isinstance(item, tuple | list) or len(item) < 2:
+                raise ValueError(f"item {i} of {what} must be an image and a label")
+            images.append(self._picture(item[0]))
+            labels.append(_label(item[1]))
+        return images, labels
+
+    def _picture(self, image: Any) -> np.ndarray:
+        is_tensor = type(image).__module__.startswith("torch")
+        array = image.detach().cpu().numpy() if is_tensor else np.asarray(image)
+        if is_tensor and array.ndim == 3:
+            array = array.transpose(1, 2, 0)
+        if self._size is not None and array.shape[:2] != self._size:
+            if array.dtype != np.uint8:
+                raise ValueError("`image_size` resizes images of uint8; resize these beforehand")
+            self.resized += 1
+            return resize_image(array if array.ndim == 3 else array[..., np.newaxis], self._size)
+        return array
+
+
+def _label(label: Any) -> Any:
+    return label if isinstance(label, str) else np.asarray(label).item()
+
+
+def _column(columns: Sequence[str], option: str, asked: str | None, usual: Sequence[str]) -> str:
+    for name in usual if asked is None else (asked,):
+        if name in columns:
+            return name
+    wanted = " or ".join(f"`{name}`" for name in (usual if asked is None else (asked,)))
+    raise ValueError(f"no column {wanted}, found {listed(columns)}; name it by `{option}`")
+
+
+def _path(path: str | None) -> pathlib.Path | None:
+    return None if path is None else pathlib.Path(path)
