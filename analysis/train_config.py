@@ -3,9 +3,8 @@
 import dataclasses
 import math
 
-from stillhouse.networks import NETWORKS, NORMS, PARAMETERISATIONS
-
-LOSSES = ("mse", "xent")
+from stillhouse.networks import NetworkSpec
+from stillhouse.networks.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,12 +12,7 @@ class TrainConfig:
     """How networks are trained.
 
     Attributes:
-        network: one of `stillhouse.networks.NETWORKS`.
-        width: channels of its first convolution, or units of its hidden layers.
-        depth: blocks of a convnet, hidden layers of an mlp; None for the family's own.
-        norm: "none", "instance" or "batch".
-        prepend: put one more convolution before the first block of a convnet.
-        parameterisation: "standard" or "ntk".
+        network: which network.
         steps: of gradient descent.
         loss: "mse", half the mean squared error over images and outputs, or "xent", the cross
             entropy with the class where a label is largest.
@@ -38,12 +32,7 @@ class TrainConfig:
         eval_every: steps between predictions of the test images; 0 for the end only.
     """
 
-    network: str = "convnet"
-    width: int = 128
-    depth: int | None = None
-    norm: str = "none"
-    prepend: bool = True
-    parameterisation: str = "standard"
+    network: NetworkSpec = NetworkSpec()
     steps: int = 1000
     loss: str = "mse"
     label_scale: float = 4.0
@@ -57,25 +46,19 @@ class TrainConfig:
     eval_every: int = 0
 
     def __post_init__(self) -> None:
-        names = {
-            "network": NETWORKS,
-            "norm": NORMS,
-            "parameterisation": PARAMETERISATIONS,
-            "loss": LOSSES,
-        }
-        for name, choices in names.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}")
-        for name in ("width", "steps", "batch_size", "seeds", "rate_factor"):
+        _ = self.objective  # It checks loss, momentum and L2.
+        for name in ("steps", "batch_size", "seeds", "rate_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}")
         if not 0 < self.label_scale < math.inf:
             raise ValueError(f"`label_scale` must be positive, got {self.label_scale}")
-        for name in ("l2", "seed", "eval_every"):
+        for name in ("seed", "eval_every"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}")
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"`momentum` must be in [0, 1), got {self.momentum}")
+
+    @property
+    def objective(self) -> Objective:
+        """What a step makes smaller."""
+        return Objective(self.loss, self.l2, "sgd", self.momentum)

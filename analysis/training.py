@@ -3,18 +3,24 @@
 import dataclasses
 import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 import optax
 
 from stillhouse.analysis.train_config import TrainConfig
-from stillhouse.analysis.train_programs import Programs, programs_for
 from stillhouse.analysis.train_result import CurvePoint, SeedResult, TrainResult
-from stillhouse.data.arrays import as_images, as_labels, check_classes, slices
+from stillhouse.data.arrays import as_images, as_labels, check_classes
 from stillhouse.data.sampling import rng_for
+from stillhouse.networks.descent import (
+    EVALUATION_BATCH,
+    Programs,
+    accuracy,
+    descend,
+    looked_at,
+    programs_for,
+)
 from stillhouse.networks.stable_rate import largest_stable_rate
 from stillhouse.networks.training_set import TrainingSet
 
@@ -29,11 +35,7 @@ __all__ = [
 ]
 
 _RATE_IMAGES = 50  # As published.
-_EVALUATION_BATCH = 250
 _CURVE_POINTS = 100
-# Steps that may be under way before the loss of the first of them is looked at: an accelerator is
-# not kept waiting, and a NaN is noticed soon.
-_IN_FLIGHT = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +132,8 @@ def train_on_draws(
                 f"{x_test.shape}"
             )
         check_classes(y_test, train.targets.shape[1], "`y_test`")
-        programs = programs_for(config, train.images.shape[1:], train.targets.shape[1])
+        h, w, c = train.images.shape[1:]
+        programs = programs_for(config.network, config.objective, (h, w, c), train.targets.shape[1])
         runs.append(_Training(config, programs, number, train, x_test, y_test, progress).run())
     if all(run.diverged_at is not None for run in runs):
         rate = runs[0].learning_rate
@@ -160,8 +163,6 @@ class _Training:
         self._seed = config.seed + number
         self._params, self._state = programs.network.init(self._seed)
         self._curve: list[CurvePoint] = []
-        # Steps under way: their number, loss and accuracy, and test accuracy.
-        self._pending: deque[tuple[int, jax.Array, float | None]] = deque()
 
     def run(self) -> SeedResult:
         """Train, and return what came of it."""
@@ -186,49 +187,33 @@ class _Training:
 
     def _descend(self, rate: float) -> int | None:
         """Take all steps; return the one at which the loss was not finite, if there is one."""
-        config, programs = self._config, self._programs
-        schedule = optax.cosine_decay_schedule(rate, config.steps)
-        rates = np.asarray(schedule(np.arange(config.steps)), np.float32)
-        moments = programs.optimiser.init(self._params)
-        batches = self._train.batches(config.batch_size, self._seed)
-        for step in range(1, config.steps + 1):
-            self._params, moments, self._state, values = programs.step(
-                self._params, moments, self._state, rates[step - 1], *next(batches)
-            )
-            last = step == config.steps
-            due = config.eval_every and step % config.eval_every == 0 and not last
-            tested = self._accuracy(self._x_test, self._y_test) if due else None
-            self._pending.append((step, values, tested))
-            bad = self._look(0 if last else _IN_FLIGHT)
-            if bad is not None:
-                return bad
-        on_train = self._accuracy(self._train.images, self._train.targets.argmax(axis=1))
-        on_test = self._accuracy(self._x_test, self._y_test)
-        self._curve.append(CurvePoint(config.steps, float(values[0]), on_train, on_test))
-        return None
-
-    def _look(self, most: int) -> int | None:
-        """Look at steps under way until no more than `most` are; return one with a bad loss."""
-        every = max(1, self._config.steps // _CURVE_POINTS)
-        while len(self._pending) > most:
-            step, values, tested = self._pending.popleft()
-            loss, right = (float(value) for value in np.asarray(values))
+        last = self._config.steps
+        every = max(1, last // _CURVE_POINTS)
+        for (step, tested), values in looked_at(self._steps(rate)):
+            loss, right = float(values[0]), float(values[1])
             if not math.isfinite(loss):
                 return step
             if self._progress is not None:
                 self._progress(TrainProgress(self._number, step, loss, right))
-            if (step % every == 0 or tested is not None) and step < self._config.steps:
+            if (step % every == 0 or tested is not None) and step < last:
                 self._curve.append(CurvePoint(step, loss, right, tested))
+        on_train = self._accuracy(self._train.images, self._train.targets.argmax(axis=1))
+        on_test = self._accuracy(self._x_test, self._y_test)
+        self._curve.append(CurvePoint(last, loss, on_train, on_test))
         return None
 
+    def _steps(self, rate: float) -> Iterator[tuple[tuple[int, float | None], jax.Array]]:
+        """Take each step; yield its number, the test accuracy where it is due, and its values."""
+        config = self._config
+        schedule = optax.cosine_decay_schedule(rate, config.steps)
+        rates = np.asarray(schedule(np.arange(config.steps)), np.float32)
+        batches = self._train.batches(config.batch_size, self._seed)
+        steps = descend(self._programs, self._params, self._state, rates, batches)
+        for step, (self._params, self._state, values) in enumerate(steps, 1):
+            due = config.eval_every and step % config.eval_every == 0 and step < config.steps
+            tested = self._accuracy(self._x_test, self._y_test) if due else None
+            yield (step, tested), values
+
     def _accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
-        # One size of batch, so that it is compiled once.
-        size = min(_EVALUATION_BATCH, len(self._x_test))
-        right = 0
-        for part in slices(len(x), size):
-            count = part.stop - part.start
-            batch = np.zeros((size, *x.shape[1:]), np.float32)
-            batch[:count] = x[part]
-            outputs = np.asarray(self._programs.predict(self._params, self._state, batch))
-            right += int(np.sum(outputs[:count].argmax(axis=1) == y[part]))
-        return right / len(x)
+        size = min(EVALUATION_BATCH, len(self._x_test))
+        return accuracy(self._programs, self._params, self._state, x, y, batch=size)

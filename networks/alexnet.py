@@ -8,6 +8,7 @@ from stillhouse.networks.layers import (
     conv,
     dense,
     flatten,
+    max_pool,
     norm_layers,
     relu,
 )
@@ -16,7 +17,7 @@ _LAYERS = ((5, 2, True), (5, 3, True), (3, 4, False), (3, 3, False), (3, 3, True
 
 
 def alexnet(
-    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str = "none"
+    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str
 ) -> eqx.nn.Sequential:
     """Return five convolutions, three with a max pool behind them, and one dense layer.
 
@@ -42,6 +43,6 @@ def alexnet(
     for window, halves, pool in _LAYERS:
         outputs = -(-width * halves // 2)
         layers += [conv(channels, outputs, window=window), *norm_layers(norm, outputs), relu()]
-        layers += [eqx.nn.MaxPool2d(2, 2)] if pool else []
+        layers += [max_pool()] if pool else []
         channels = outputs
     return eqx.nn.Sequential([*layers, flatten(), dense(h * w * channels, num_classes)])

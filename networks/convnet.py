@@ -9,8 +9,9 @@ from stillhouse.networks.layers import (
     dense,
     flatten,
     norm_layers,
-    relu,
+    pool,
 )
+from stillhouse.networks.layers import activation as act
 
 
 def convnet(
@@ -18,21 +19,26 @@ def convnet(
     num_classes: int,
     *,
     width: int,
-    depth: int = 3,
-    norm: str = "none",
-    prepend: bool = True,
+    depth: int,
+    norm: str,
+    pooling: str,
+    activation: str,
+    prepend: bool,
 ) -> eqx.nn.Sequential:
-    """Return `depth` blocks of convolution, norm, ReLU and average pool, then a dense layer.
+    """Return `depth` blocks of convolution, norm, activation and pool, then a dense layer.
 
-    At infinite width and without norm it is `stillhouse.kernels.convnet(depth, prepend=prepend)`.
+    At infinite width, with average pools, ReLU and no norm it is
+    `stillhouse.kernels.convnet(depth, prepend=prepend)`.
 
     Args:
         image_shape: height, width and channels.
         num_classes: the number of outputs.
         width: channels of every convolution.
-        depth: the number of blocks; each halves the image.
+        depth: the number of blocks; each halves the image, where there are pools.
         norm: one of `NORMS`, behind every convolution.
-        prepend: put one more convolution and ReLU before the first block.
+        pooling: one of `POOLINGS`, at the end of every block.
+        activation: one of `ACTIVATIONS`.
+        prepend: put one more convolution before the first block.
 
     Raises:
         ValueError: if the image is too small for `depth` pools.
@@ -44,13 +50,11 @@ def convnet(
         Networks. NeurIPS 2021, https://arxiv.org/abs/2107.13034 (the first convolution)
     """
     h, w, channels = image_shape
-    h, w = check_pools("convnet", h, w, depth, "use a smaller depth")
+    if pooling != "none":
+        h, w = check_pools("convnet", h, w, depth, "use a smaller depth")
     layers: Layers = []
-    if prepend:
-        layers += [conv(channels, width), *norm_layers(norm, width), relu()]
-        channels = width
-    for _ in range(depth):
-        layers += [conv(channels, width), *norm_layers(norm, width), relu()]
-        layers += [eqx.nn.AvgPool2d(2, 2)]
+    for block in range(0 if prepend else 1, depth + 1):
+        layers += [conv(channels, width), *norm_layers(norm, width), act(activation)]
+        layers += pool(pooling) if block else []
         channels = width
     return eqx.nn.Sequential([*layers, flatten(), dense(h * w * channels, num_classes)])

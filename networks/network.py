@@ -1,7 +1,7 @@
 """A finite network as two pure functions: what it starts from, and what it answers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -11,8 +11,8 @@ import numpy as np
 
 from stillhouse.data.sampling import rng_for
 from stillhouse.networks.layers import BATCH_AXIS
+from stillhouse.networks.spec import NetworkSpec
 
-PARAMETERISATIONS = ("standard", "ntk")
 Params = Any
 State = Any
 _W_STD = math.sqrt(2.0)
@@ -24,41 +24,67 @@ _Tree = TypeVar("_Tree")
 class Network:
     """A network whose parameters and state are passed in and handed back.
 
-    Weights start normal with variance `W_std^2 / fan-in`, biases with variance `b_std^2`: as in
-    the kernels of `stillhouse.kernels`, with whose defaults they share theirs. In the standard
-    parameterisation these numbers are learned as they are; in the NTK parameterisation they are
-    products of these constants and standard normal numbers, and the latter are learned.
+    In the standard parameterisation the weights of its layers are learned as they are; in the NTK
+    parameterisation they are products of the deviations that they start with and of standard normal
+    numbers, and the latter are learned.
 
     Args:
-        make: makes the layers: an Equinox module from an image `[c, h, w]` and a state to the
-            outputs `[k]` and a state.
-        parameterisation: one of `PARAMETERISATIONS`.
-        W_std: standard deviation of the weights, before division by the root of the fan-in.
-        b_std: standard deviation of the biases.
+        make: makes the layers: from an image `[c, h, w]` and a state to the outputs `[k]` and a
+            state. The last one is dense, and what it sees are the network's features.
+        spec: what the weights start as, and what of them is learned.
 
-    References:
-        Jacot, Gabriel, Hongler. Neural Tangent Kernel. NeurIPS 2018,
-        https://arxiv.org/abs/1806.07572 (the parameterisation)
+    Attributes:
+        layout: name and shape of each array of the parameters, then of the state, as `pack` puts
+            them into one vector.
     """
 
-    def __init__(
-        self,
-        make: Callable[[], eqx.Module],
-        *,
-        parameterisation: str = "standard",
-        W_std: float = _W_STD,
-        b_std: float = _B_STD,
-    ) -> None:
+    def __init__(self, make: Callable[[], eqx.nn.Sequential], spec: NetworkSpec) -> None:
         module, self._state = eqx.nn.make_with_state(make)()
         self._params, training = eqx.partition(module, _is_parameter)
         self._static = {True: training, False: eqx.nn.inference_mode(training)}
-        self._ntk = parameterisation == "ntk"
-        self._stds = W_std, b_std
+        self._ntk = spec.parameterisation == "ntk"
+        self._xavier = spec.initialisation == "xavier"
+        leaves, self._tree = jax.tree_util.tree_flatten((self._params, self._state))
+        self.layout = tuple(zip(self._names(), (leaf.shape for leaf in leaves), strict=True))
 
     @property
     def num_parameters(self) -> int:
         """The number of parameters that are learned."""
         return sum(math.prod(leaf.shape) for leaf in jax.tree_util.tree_leaves(self._params))
+
+    @property
+    def size(self) -> int:
+        """The length of what `pack` returns."""
+        return sum(math.prod(shape) for _, shape in self.layout)
+
+    def pack(self, params: Params, state: State) -> np.ndarray:
+        """Return all that the network has become as one vector, float32 `[size]`."""
+        leaves = jax.tree_util.tree_leaves((params, state))
+        return np.concatenate([np.ravel(leaf) for leaf in leaves], dtype=np.float32)
+
+    def unpack(self, vector: np.ndarray | jax.Array) -> tuple[Params, State]:
+        """Return the parameters and the state that `pack` was given.
+
+        Raises:
+            ValueError: if the vector is of another length.
+        """
+        if vector.shape != (self.size,):
+            raise ValueError(
+                f"the weights of this network are [{self.size}], got shape {vector.shape}"
+            )
+        leaves, start = [], 0
+        for _, shape in self.layout:
+            end = start + math.prod(shape)
+            leaves.append(jnp.reshape(vector[start:end], shape))
+            start = end
+        params, state = jax.tree_util.tree_unflatten(self._tree, leaves)
+        return params, state
+
+    def _names(self) -> Iterator[str]:
+        for path, _ in jax.tree_util.tree_flatten_with_path(self._params)[0]:
+            yield jax.tree_util.keystr(path).strip(".").replace("[", ".").replace("]", "")
+        for number, _ in enumerate(jax.tree_util.tree_leaves(self._state)):
+            yield f"state.{number}"
 
     def init(self, seed: int) -> tuple[Params, State]:
         """Return random parameters, a pure function of the seed, and the state of a new network.
@@ -90,7 +116,18 @@ class Network:
             images: the images.
             training: normalise by this batch, and count it in the averages.
         """
-        module = eqx.combine(self.weights(params), self._static[training])
+        return self._run(params, state, images, training, slice(None))
+
+    def features(
+        self, params: Params, state: State, images: jax.Array, *, training: bool
+    ) -> tuple[jax.Array, State]:
+        """Return what the last layer sees, float32 `[n, d]`, and the state; else as `apply`."""
+        return self._run(params, state, images, training, slice(-1))
+
+    def _run(
+        self, params: Params, state: State, images: jax.Array, training: bool, layers: slice
+    ) -> tuple[jax.Array, State]:
+        module = eqx.combine(self.weights(params), self._static[training])[layers]
         each = jax.vmap(module, in_axes=(0, None), out_axes=(0, None), axis_name=BATCH_AXIS)
         return each(jnp.transpose(images, (0, 3, 1, 2)), state)
 
@@ -104,8 +141,12 @@ class Network:
         return _with(layer, layer.weight * weight, scaled_bias)
 
     def _scales_of(self, layer: _Layer) -> tuple[float, float]:
-        fan_in = math.prod(layer.weight.shape[1:])
-        return self._stds[0] / math.sqrt(fan_in), self._stds[1]
+        """Return the deviations that weights and biases start with."""
+        outputs, inputs, *window = layer.weight.shape
+        fan_in = inputs * math.prod(window)
+        if self._xavier:
+            return math.sqrt(2.0 / (fan_in + outputs * math.prod(window))), 0.0
+        return _W_STD / math.sqrt(fan_in), _B_STD
 
 
 def _is_parameter(node: Any) -> bool:

@@ -57,7 +57,7 @@ class ResidualBlock(eqx.nn.StatefulLayer):
 
 
 def resnet18(
-    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str = "none"
+    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str
 ) -> eqx.nn.Sequential:
     """Return ResNet-18 in the form for CIFAR: a 3 x 3 convolution first, no pool behind it.
 

@@ -2,7 +2,15 @@
 
 import equinox as eqx
 
-from stillhouse.networks.layers import Layers, conv, dense, flatten, norm_layers, relu
+from stillhouse.networks.layers import (
+    Layers,
+    conv,
+    dense,
+    flatten,
+    max_pool,
+    norm_layers,
+    relu,
+)
 
 # Channels in units of the width; True: a pool behind.
 _LAYERS = (
@@ -18,7 +26,7 @@ _LAYERS = (
 
 
 def vgg11(
-    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str = "none"
+    image_shape: tuple[int, int, int], num_classes: int, *, width: int, norm: str
 ) -> eqx.nn.Sequential:
     """Return eight convolutions with five max pools, and one dense layer.
 
@@ -41,7 +49,7 @@ def vgg11(
         outputs = units * width
         layers += [conv(channels, outputs), *norm_layers(norm, outputs), relu()]
         if pool and min(h, w) >= 2:
-            layers += [eqx.nn.MaxPool2d(2, 2)]
+            layers += [max_pool()]
             h, w = h // 2, w // 2
         channels = outputs
     return eqx.nn.Sequential([*layers, flatten(), dense(h * w * channels, num_classes)])

@@ -10,7 +10,6 @@ from typing import Any
 from tqdm import tqdm
 
 from stillhouse.analysis.baselines import train_baseline
-from stillhouse.analysis.train_programs import programs_for
 from stillhouse.analysis.train_result import TrainResult
 from stillhouse.analysis.training import TrainConfig, TrainProgress, train_networks
 from stillhouse.analysis.training_figures import training_curves
@@ -23,6 +22,7 @@ from stillhouse.launch.sets import dataset_for, is_own, transform_for
 from stillhouse.launch.settings.sets import SetConfig
 from stillhouse.launch.settings.train import TrainConfig as Settings
 from stillhouse.methods.coresets import check_support_size
+from stillhouse.networks.descent import programs_for
 
 _DISTILLED = "distilled"
 _NAMES = {"random": "random real", "kmeans": "k-means", "average": "class averages"}
@@ -45,14 +45,13 @@ def run(settings: Settings) -> int:
         CommandError: if something is wrong with the set, the dataset or the settings, the result
             cannot be written, or every network that is trained on the set diverges.
     """
-    config = TrainConfig(
-        **dataclasses.asdict(settings.network), **dataclasses.asdict(settings.descent)
-    )
+    config = TrainConfig(settings.network.spec, **dataclasses.asdict(settings.descent))
     quiet = settings.output.json
     with bad_input():
         out = _folder(settings)
         subject = _subject(settings)
-        programs_for(config, subject.dataset.image_shape, subject.dataset.num_classes)
+        shape, classes = subject.dataset.image_shape, subject.dataset.num_classes
+        programs_for(config.network, config.objective, shape, classes)
     if is_own(subject.distilled, subject.dataset) is False:
         print("note: the set was distilled from other data than these", file=sys.stderr)
     results, failures = _train_all(config, subject, quiet)
@@ -157,8 +156,8 @@ def _line(result: TrainResult) -> str:
 def _what_was_trained(config: TrainConfig, subject: _Subject, result: TrainResult) -> str:
     return (
         f"{result.train_images} images, {result.test_images:,} test images of "
-        f"{subject.dataset.name}, transform {subject.transform.kind}, {config.network} of width "
-        f"{config.width} ({result.num_parameters:,} parameters), {config.seeds} seeds, "
+        f"{subject.dataset.name}, transform {subject.transform.kind}, {config.network} "
+        f"({result.num_parameters:,} parameters), {config.seeds} seeds, "
         f"{config.steps} steps, {config.loss}"
     )
 
@@ -179,7 +178,7 @@ def _report(
         "dataset": subject.dataset.name,
         "same_dataset": is_own(subject.distilled, subject.dataset),
         "transform": subject.transform.kind,
-        "network": dataclasses.asdict(settings.network),
+        "network": settings.network.spec.to_dict(),
         "training": dataclasses.asdict(settings.descent),
         "sets": sets,
     }

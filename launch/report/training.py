@@ -7,10 +7,11 @@ import numpy as np
 from tqdm import tqdm
 
 from stillhouse.analysis.report import LeftOut, Networks, SupportSet, TestImages, train_on_each
-from stillhouse.analysis.train_programs import programs_for
 from stillhouse.analysis.training import TrainConfig, TrainProgress, train_networks
 from stillhouse.launch.report.subject import Real, Subject
 from stillhouse.launch.settings.report import ReportConfig
+from stillhouse.networks import NetworkSpec
+from stillhouse.networks.descent import programs_for
 
 
 def train_config(config: ReportConfig, subject: Subject) -> TrainConfig:
@@ -21,10 +22,11 @@ def train_config(config: ReportConfig, subject: Subject) -> TrainConfig:
     """
     asked, distilled = config.networks, subject.distilled
     found = TrainConfig(
-        network=asked.network, width=asked.width, steps=asked.train_steps, seeds=asked.seeds
+        NetworkSpec(asked.network, width=asked.width), steps=asked.train_steps, seeds=asked.seeds
     )
     height, width, channels = distilled.images.shape[1:]
-    programs_for(found, (height, width, channels), distilled.num_classes)
+    shape = height, width, channels
+    programs_for(found.network, found.objective, shape, distilled.num_classes)
     return found
 
 
@@ -68,11 +70,11 @@ def train_for_report(
 
 def _in_words(training: TrainConfig) -> str:
     return (
-        f"Networks of the family {training.network}, of width {training.width}, trained for "
-        f"{training.steps:,} steps of gradient descent with loss {training.loss}, labels of "
-        f"{training.label_scale:g} times the size of one-hot ones, momentum {training.momentum:g}, "
-        f"L2 {training.l2:g} and a learning rate of {training.rate_factor:g} times the largest "
-        f"stable one; {training.seeds} on each set"
+        f"Networks of the kind {training.network}, trained for {training.steps:,} steps of "
+        f"gradient descent with loss {training.loss}, labels of {training.label_scale:g} times the "
+        f"size of one-hot ones, momentum {training.momentum:g}, L2 {training.l2:g} and a learning "
+        f"rate of {training.rate_factor:g} times the largest stable one; {training.seeds} on each "
+        "set"
     )
 
 
@@ -81,6 +83,8 @@ def _command(config: ReportConfig, real: Real) -> str:
     flags = [f"--dataset={real.source}"]
     if config.set.transform is not None:
         flags.append(f"--transform={config.set.transform}")
-    flags += [f"--network={asked.network}", f"--width={asked.width}"]
+    flags += [f"--network={asked.network}"]
+    if asked.width is not None:
+        flags.append(f"--width={asked.width}")
     flags += [f"--steps={asked.train_steps}", f"--seeds={asked.seeds}", "--baseline=none"]
     return shlex.join(["stillhouse", "train", config.file, *flags])

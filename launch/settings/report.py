@@ -6,7 +6,7 @@ from stillhouse.launch.report.kernels import parse_kernels
 from stillhouse.launch.settings.options import Checked, at_least, option, positive
 from stillhouse.launch.settings.run import ComputeConfig
 from stillhouse.launch.settings.sets import SetConfig
-from stillhouse.launch.settings.train import NETWORKS
+from stillhouse.networks import NETWORKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +58,10 @@ class NetworksConfig(Checked):
         False, "train them on the set and on the sets beside it; this can take many minutes"
     )
     network: str = option("convnet", "their family, as of stillhouse train", choices=NETWORKS)
-    width: int = option(
-        128, "channels of the first convolution, or units of a hidden layer", check=at_least(1)
+    width: int | None = option(
+        None,
+        "channels of the first convolution, or units of a hidden layer (default: as published)",
+        check=at_least(1),
     )
     train_steps: int = option(1000, "steps of gradient descent", check=at_least(1))
     seeds: int = option(3, "how many networks are trained on each set", check=at_least(1))

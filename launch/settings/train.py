@@ -2,14 +2,11 @@
 
 import dataclasses
 
+from stillhouse.launch.settings.network import NetworkConfig
 from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
 from stillhouse.launch.settings.run import TRANSFORMS, OutputConfig
+from stillhouse.networks.objective import LOSSES
 
-# As in `stillhouse.analysis`, which imports JAX; a test holds them to it.
-NETWORKS = ("convnet", "mlp", "alexnet", "vgg11", "resnet18")
-NORMS = ("none", "instance", "batch")
-PARAMETERISATIONS = ("standard", "ntk")
-LOSSES = ("mse", "xent")
 BASELINES = ("random", "kmeans", "average")
 
 
@@ -38,40 +35,6 @@ class TrainDataConfig(Checked):
         ("random",),
         "real sets of the same size to train on too: random,kmeans,average, or none",
         check=_baselines,
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkConfig(Checked):
-    """Network.
-
-    Attributes:
-        network: its family.
-        width: channels of its first convolution, or units of its hidden layers.
-        depth: blocks of a convnet, hidden layers of an mlp; None for the family's own.
-        prepend: put one more convolution before the first block of a convnet.
-        norm: what normalises behind every convolution.
-        parameterisation: what is learned of the weights.
-    """
-
-    network: str = option("convnet", "the network", choices=NETWORKS)
-    width: int = option(
-        128,
-        "channels of its first convolution (vgg11 and resnet18 are published with 64), or units of "
-        "a hidden layer",
-        check=at_least(1),
-    )
-    depth: int | None = option(
-        None,
-        "blocks of a convnet, hidden layers of an mlp (default: 3 and 2)",
-        check=at_least(1),
-    )
-    prepend: bool = option(True, "one more convolution before the first block (convnet)")
-    norm: str = option("none", "what normalises behind each convolution", choices=NORMS)
-    parameterisation: str = option(
-        "standard",
-        "learn the weights themselves, or them divided by their initial scale",
-        choices=PARAMETERISATIONS,
     )
 
 

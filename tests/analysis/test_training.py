@@ -4,8 +4,10 @@ import pytest
 
 from stillhouse.analysis.training import TrainConfig, train_networks, train_on_draws
 from stillhouse.data.labels import centred_one_hot
+from stillhouse.networks import NetworkSpec
 
-SMALL = TrainConfig(network="mlp", width=128, depth=1, steps=60, seeds=2, l2=0.0, rate_factor=0.5)
+MLP = NetworkSpec("mlp", width=128, depth=1)
+SMALL = TrainConfig(MLP, steps=60, seeds=2, l2=0.0, rate_factor=0.5)
 
 
 def train(digits, progress=None, **settings):
@@ -28,23 +30,20 @@ def test_a_network_learns_thirty_digits_by_heart_and_knows_others_by_them(digits
 def test_a_convnet_does_too(digits, parameterisation):
     result = train(
         digits,
-        network="convnet",
-        width=16,
-        depth=2,
+        network=NetworkSpec(width=16, depth=2, parameterisation=parameterisation),
         seeds=1,
         steps=300,
-        parameterisation=parameterisation,
     )
     assert result.curves[0][-1].train_accuracy == 1.0
     assert result.mean > 0.6
 
 
 def test_equal_seeds_give_equal_bits_and_others_do_not(digits):
-    first, again = (train(digits, network="convnet", width=8, steps=5) for _ in range(2))
+    first, again = (train(digits, network=NetworkSpec(width=8, depth=1), steps=5) for _ in range(2))
     assert first.curves == again.curves and first.learning_rates == again.learning_rates
     assert len(set(first.learning_rates)) == 2
     # A seed gives the same network, whichever seeds stand beside it.
-    (alone,) = train(digits, network="convnet", width=8, steps=5, seed=1, seeds=1).runs
+    (alone,) = train(digits, network=NetworkSpec(width=8, depth=1), steps=5, seed=1, seeds=1).runs
     assert alone.curve == first.runs[1].curve
 
 
@@ -69,7 +68,7 @@ def test_l2_keeps_parameters_small_enough_to_raise_the_loss(digits):
 
 
 def test_batch_norm_is_trained_by_the_batch_and_tested_by_its_averages(digits):
-    result = train(digits, network="convnet", width=8, depth=1, norm="batch", steps=80, seeds=1)
+    result = train(digits, network=NetworkSpec(width=8, depth=1, norm="batch"), steps=80, seeds=1)
     assert result.mean > 0.5
 
 
@@ -133,7 +132,6 @@ def test_the_last_batch_of_test_images_counts_like_the_others(digits):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"network": "lenet"}, "`network` must be one of convnet"),
         ({"loss": "l1"}, "`loss` must be one of mse, xent"),
         ({"steps": 0}, "`steps` must be positive"),
         ({"label_scale": 0.0}, "`label_scale` must be positive"),

@@ -3,7 +3,15 @@ import jax
 import numpy as np
 import pytest
 
-from stillhouse.networks.layers import BATCH_AXIS, BatchNorm, check_pools
+from stillhouse.networks.alexcifar import _response_norm
+from stillhouse.networks.layers import (
+    BATCH_AXIS,
+    BatchNorm,
+    activation,
+    check_pools,
+    max_pool,
+    norm_layers,
+)
 
 
 def test_batch_norm_normalises_by_the_batch_and_later_by_running_averages():
@@ -24,6 +32,40 @@ def test_batch_norm_normalises_by_the_batch_and_later_by_running_averages():
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
     for old, new in zip(*map(jax.tree_util.tree_leaves, (state, after)), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize(("norm", "groups"), [("instance", 8), ("layer", 1), ("group", 4)])
+def test_norms_normalise_an_image_over_their_groups_of_channels(norm, groups):
+    x = np.random.default_rng(0).normal(3.0, 2.0, (8, 5, 6)).astype(np.float32)
+    (layer,) = norm_layers(norm, 8)
+    parts = x.reshape(groups, -1)
+    normal = (parts - parts.mean(axis=1, keepdims=True)) / parts.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(layer(x), normal.reshape(x.shape), rtol=1e-3, atol=1e-4)
+
+
+def test_max_pools_take_the_largest_of_four_and_drop_what_is_left_over():
+    x = np.arange(15.0, dtype=np.float32).reshape(1, 3, 5)
+    assert max_pool()(x).tolist() == [[[6.0, 8.0]]]
+
+
+def test_activations_are_what_they_are_called():
+    x = np.array([-2.0, 0.5], np.float32)
+    sigmoid = 1 / (1 + np.exp(-x))
+    for name, expected in (
+        ("relu", [0, 0.5]),
+        ("leaky_relu", [-0.02, 0.5]),
+        ("sigmoid", sigmoid),
+        ("swish", x * sigmoid),
+    ):
+        np.testing.assert_allclose(activation(name)(x), expected, rtol=1e-5)
+
+
+def test_response_norm_divides_by_the_mean_square_of_four_channels():
+    x = np.random.default_rng(0).normal(0.0, 30.0, (6, 2, 3)).astype(np.float32)
+    for c in range(6):
+        near = [x[i] ** 2 for i in range(c - 2, c + 2) if 0 <= i < 6]
+        expected = x[c] / (1 + 0.001 / 9 * sum(near) / 4) ** 0.75
+        np.testing.assert_allclose(_response_norm(x)[c], expected, rtol=1e-5)
 
 
 def test_pools_halve_and_round_down():

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stillhouse.networks import build_network
+from stillhouse.networks import NetworkSpec, build_network
 from stillhouse.networks.stable_rate import largest_stable_rate, tangent_kernel_product
 
 
@@ -44,7 +44,7 @@ def test_gradient_descent_is_stable_below_the_rate_and_not_above(regression, mom
 def test_of_a_network_it_is_that_of_the_whole_kernel():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((9, 8, 8, 1)).astype(np.float32)
-    network = build_network("convnet", (8, 8, 1), 3, width=4, norm="batch")
+    network = build_network(NetworkSpec(width=4, norm="batch"), (8, 8, 1), 3)
     params, state = network.init(0)
 
     def outputs(params, state, x):

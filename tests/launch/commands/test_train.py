@@ -6,7 +6,6 @@ import pytest
 from stillhouse.analysis import baselines, train_config
 from stillhouse.data.distilled import load_distilled
 from stillhouse.launch.settings import train as settings
-from stillhouse.networks import NETWORKS, NORMS, PARAMETERISATIONS
 
 SMALL = ("--network=mlp", "--width=8", "--depth=1", "--steps=40", "--seeds=2")
 
@@ -28,7 +27,7 @@ def test_a_set_of_ours_needs_nothing_but_its_file_and_is_compared_with_real_imag
         assert f"{one['test_accuracy']:.4f} +- {one['test_accuracy_std']:.4f}" in line
         assert f"{min(one['learning_rates']):.4g}" in line
     assert "3 images, 48 test images of spots" in text.out
-    assert "mlp of width 8 (323 parameters), 2 seeds, 40 steps, mse" in text.out
+    assert "mlp of width 8, depth 1 (323 parameters), 2 seeds, 40 steps, mse" in text.out
     assert (text.err, found["same_dataset"]) == ("", True)
 
 
@@ -79,7 +78,7 @@ def test_a_network_that_diverges_is_one_line_with_a_way_out(stillhouse, finished
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--network=lenet"], "convnet|mlp|alexnet|vgg11|resnet18"),
+        (["--network=lenet5"], "convnet|mlp|lenet|alexcifar|alexnet|vgg11|resnet18"),
         (["--network=convnet"], "6 x 6 pixels are too small for convnet, which halves them 3"),
         (["--network=vgg11", "--depth=4"], "vgg11 has no `depth` to set, got 4"),
         (["--network=mlp", "--norm=batch"], "mlp has no `norm`"),
@@ -116,9 +115,6 @@ def test_a_set_without_a_baseline_of_its_size_says_so(
 
 
 def test_the_flags_offer_what_there_is_and_have_the_defaults_of_the_library():
-    offered = (settings.NETWORKS, settings.NORMS, settings.PARAMETERISATIONS)
-    assert offered == (NETWORKS, NORMS, PARAMETERISATIONS)
-    assert settings.LOSSES == train_config.LOSSES
     assert settings.BASELINES == baselines.BASELINES
-    given = {**vars(settings.NetworkConfig()), **vars(settings.DescentConfig())}
+    given = {"network": settings.NetworkConfig().spec, **vars(settings.DescentConfig())}
     assert given == vars(train_config.TrainConfig())

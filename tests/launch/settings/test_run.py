@@ -32,7 +32,7 @@ def test_settings_cannot_be_changed():
         MethodConfig().steps = 3
 
 
-@pytest.mark.parametrize("group", set(groups()), ids=lambda group: group.__name__)
+@pytest.mark.parametrize("group", dict.fromkeys(groups()), ids=lambda group: group.__name__)
 def test_every_setting_says_what_it_is_and_its_documentation_too(group):
     for field in dataclasses.fields(group):
         assert field.metadata["help"]
