@@ -13,7 +13,6 @@ clock, and the costs that were measured: processor time of the server for each c
 import argparse
 import dataclasses
 import json
-import math
 import os
 import platform
 import subprocess
@@ -22,8 +21,10 @@ from pathlib import Path
 
 from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
+from stillhouse.kernels import KernelSpec, fc
 from stillhouse.kernels.tiling import cross_tiles
-from stillhouse.server.planned import planned_step
+from stillhouse.methods.tiled import outline_step
+from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 
 STUBS = Path(__file__).with_name("stubs.py")
@@ -108,12 +109,11 @@ def simulated(workers: int, call: float, rate: float, options: argparse.Namespac
     for shape, backward in ((SMALL, False), (LARGE, False), (LARGE, True)):
         rows = workers * SIMULATED_ROUNDS // 10 * ROWS
         tiles = cross_tiles(rows, 10 * COLUMNS, elements=ROWS * COLUMNS)
-        image_bytes = 4 * math.prod(shape)
-        passes = planned_step(tiles, image_bytes=image_bytes, backward_cost=1.0)
+        passes = outline_step(KernelSpec(fc(1)), tiles, shape)
         played = simulate(
-            passes[backward],
+            planned(passes[backward]),
             workers=workers,
-            seconds_per_element=options.seconds / (ROWS * COLUMNS),
+            seconds_per_unit=options.seconds / (ROWS * COLUMNS),
             rpc_seconds=call,
             bytes_per_second=rate,
         )

@@ -20,6 +20,7 @@ from stillhouse.data.wire import digest, pack
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import serve_courier
+from stillhouse.methods.programs import KernelBlock, KernelGram
 from stillhouse.methods.tasks import PROTOCOL, Task
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
@@ -119,7 +120,7 @@ def blocks(count: int) -> list[Task]:
     spec, tasks = KernelSpec(fc(1)), []
     while len(tasks) < count:
         row = rng.normal(size=(ROWS, *SMALL)).astype(np.float32)
-        tasks += [Task("block", spec, (row, column)) for column in columns]
+        tasks += [Task(KernelBlock(spec), (row, column)) for column in columns]
     return tasks[:count]
 
 
@@ -193,7 +194,7 @@ class Stub:
                 time.sleep(0.2)
 
     def _fetch(self, worker: str, tasks: list[dict]) -> None:
-        missing = {name for task in tasks for name in task["images"]} - self._cached
+        missing = {name for task in tasks for name in task["shared"]} - self._cached
         if missing:
             blobs = self._server.fetch(worker, sorted(missing))["blobs"]
             assert all(digest(blob) == name for name, blob in blobs.items())
@@ -203,7 +204,7 @@ class Stub:
 def bandwidth() -> float:
     """Return the bytes that a server sends in a second, to a client in its own process."""
     image = np.zeros((64, *LARGE), np.float32)
-    task = Task("gram", KernelSpec(fc(1)), (image,))
+    task = Task(KernelGram(KernelSpec(fc(1))), (image,))
     port, fetches = free_port(), 40
     with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
         service = Service(pool, DESCRIPTION)
@@ -217,7 +218,7 @@ def bandwidth() -> float:
                 time.sleep(0.01)
             started = time.monotonic()
             for _ in range(fetches):
-                server.fetch(worker, tasks[0]["images"])
+                server.fetch(worker, tasks[0]["shared"])
             seconds = time.monotonic() - started
             result = pack(np.zeros((64, 64), np.float32))
             server.complete(worker, tasks[0]["id"], [result], seconds, 0)

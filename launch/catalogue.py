@@ -125,7 +125,7 @@ _SERVE = Command(
     ServeConfig,
     "--address=host:port [--flag=value ...]",
     "distil with workers that come and go",
-    "Takes the flags of distill and leaves the same run folder, but lets every kernel block be "
+    "Takes the flags of distill and leaves the same run folder, but lets every task be "
     "computed by the workers that connect to its address. Workers may come, go and die at any "
     "time; the result is the same to the bit. Ended in any way and started again with the same "
     "flags, it goes on where it was, and its workers with it.",
@@ -139,8 +139,8 @@ _WORKER = Command(
     "worker",
     WorkerConfig,
     "--server=host:port [--flag=value ...]",
-    "compute kernel blocks for a server",
-    "Asks the server for kernel blocks, computes them and hands them back, until the run ends or "
+    "compute tasks for a server",
+    "Asks the server for tasks, computes them and hands them back, until the run ends or "
     "the server has not answered for --max_idle seconds. Needs no dataset and no folder. Start "
     "one for each GPU, or one for the processor.",
     (

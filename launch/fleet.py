@@ -7,7 +7,8 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
 from stillhouse.launch.calibration import Calibration
 from stillhouse.launch.job import Job
-from stillhouse.server.planned import planned_step
+from stillhouse.methods.tiled import outline_step
+from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 
 # What a call takes the server, as benchmarks/scheduling.py measures it on two cores that it shares
@@ -101,11 +102,12 @@ def plan_step(
     else:
         tiles = cross_tiles(sizes.targets, sizes.support, elements=elements)
     image_bytes = _F32 * math.prod(sizes.image_shape)
-    passes = planned_step(tiles, image_bytes=image_bytes, backward_cost=backward / forward)
+    first, second = outline_step(sizes.spec, tiles, sizes.image_shape)
+    passes = planned(first), planned(second, cost=backward / forward)
     played = simulate(
         *(passes if sizes.learns_images else passes[:1]),
         workers=workers,
-        seconds_per_element=forward,
+        seconds_per_unit=forward,
         rpc_seconds=_CALL_SECONDS,
         bytes_per_second=_BYTES_PER_SECOND,
     )

@@ -27,11 +27,30 @@ from stillhouse.methods.kip import (
     state_to_arrays,
 )
 from stillhouse.methods.label_solve import LabelSolver
+from stillhouse.methods.programs import (
+    ArrayType,
+    Context,
+    KernelBlock,
+    KernelBlockVjp,
+    KernelGram,
+    KernelGramVjp,
+    Program,
+    register,
+)
 from stillhouse.methods.ridge import RidgeStep, krr_predict, krr_step, krr_weights
-from stillhouse.methods.tasks import Task, TaskRunner, check_results, run_task
+from stillhouse.methods.tasks import Outline, Task, TaskRunner, check_results, run_task
 from stillhouse.methods.tiled import TiledComputer
 
 __all__ = [
+    "register",
+    "Program",
+    "Outline",
+    "KernelGramVjp",
+    "KernelGram",
+    "KernelBlockVjp",
+    "KernelBlock",
+    "Context",
+    "ArrayType",
     "KernelComputer",
     "KipConfig",
     "KipState",

@@ -1,90 +1,74 @@
-"""A unit of work as data: a kernel block or its derivative, and the images that it is about.
+"""A unit of work as data: a program, and the arrays that it is about.
 
 The result of a task depends on the task alone: not on who computes it, nor on how often it was
 tried, nor on what ran before. Hence a task may be computed twice, and the first result wins.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from stillhouse.kernels.kernel import Kernel
-from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs.context import Context
+from stillhouse.methods.programs.program import Arrays, ArrayType, Program, Types
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Which messages about tasks there are, and what is in them: server and worker must agree on it."""
-
-Arrays = tuple[np.ndarray, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """A kernel block to compute or to differentiate.
+    """A program to compute, and its arrays, which must not change meanwhile.
 
     Attributes:
-        function: "gram" and "gram_vjp" of one set of images, "block" and "block_vjp" of two.
-        spec: the kernel.
-        images: the sets, float32 `[n, h, w, c]`.
-        cotangent: of a derivative: dL/dK of the block, float32.
-        wrt: of "block_vjp": which of the two sets the derivative is by.
+        program: what to compute.
+        shared: arrays that other tasks have too, such as images; a worker fetches them once.
+        own: small arrays of this task alone, which travel with it, such as a cotangent or a seed.
 
     Raises:
-        ValueError: if the parts do not belong together.
+        ValueError: if the program cannot take the arrays.
     """
 
-    function: str
-    spec: KernelSpec
-    images: Arrays
-    cotangent: np.ndarray | None = None
-    wrt: tuple[int, ...] = ()
+    program: Program
+    shared: Arrays
+    own: Arrays = ()
 
     def __post_init__(self) -> None:
-        if self.function not in _FUNCTIONS:
-            raise ValueError(
-                f"`function` must be one of {', '.join(_FUNCTIONS)}, got {self.function!r}"
-            )
-        if len(self.images) != (1 if self._symmetric else 2):
-            raise ValueError(f"`{self.function}` does not take {len(self.images)} sets of images")
-        for x in self.images:
-            if x.ndim != 4 or x.dtype != np.float32:
-                raise ValueError(f"images must be float32 [n, h, w, c], got {x.dtype} {x.shape}")
-            if x.shape[1:] != self.images[0].shape[1:]:
-                raise ValueError("both sets of images must be of one size")
-        if (self.cotangent is not None) != self._derivative:
-            raise ValueError(f"`cotangent` is what `{self.function}` does not go with")
-        if self.cotangent is not None and self.cotangent.shape != self._block:
-            raise ValueError(
-                f"`cotangent` must be {list(self._block)}, got {list(self.cotangent.shape)}"
-            )
-        if self.wrt not in ([(0,), (1,), (0, 1)] if self.function == "block_vjp" else [()]):
-            raise ValueError(f"`wrt` of `{self.function}` cannot be {self.wrt}")
+        self.program.check(self.shared, self.own)
 
     @property
-    def elements(self) -> int:
-        """The kernel elements it computes: of a symmetric block, those of its upper triangle."""
-        n1, n2 = self._block
-        return n1 * (n1 + 1) // 2 if self._symmetric else n1 * n2
+    def work(self) -> int:
+        """How many of its program's units it costs."""
+        return self.program.work(self.shared, self.own)
 
     @property
-    def result_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """The shapes of its results, all of them float32."""
-        if not self._derivative:
-            return (self._block,)
-        return tuple(self.images[i].shape for i in self.wrt or (0,))
+    def results(self) -> tuple[ArrayType, ...]:
+        """What its results will be."""
+        return self.program.results(self.shared, self.own)
+
+    def __str__(self) -> str:
+        return self.program.describe(self.shared, self.own)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """A task before there are any arrays, for plans.
+
+    Attributes:
+        program: what to compute.
+        shared: the types of its shared arrays, by a name that tasks with the same array share.
+        own: the types of its own arrays.
+    """
+
+    program: Program
+    shared: Mapping[str, ArrayType]
+    own: tuple[ArrayType, ...] = ()
 
     @property
-    def _block(self) -> tuple[int, int]:
-        return len(self.images[0]), len(self.images[-1])
-
-    @property
-    def _symmetric(self) -> bool:
-        return self.function.startswith("gram")
-
-    @property
-    def _derivative(self) -> bool:
-        return self.function.endswith("_vjp")
+    def types(self) -> tuple[Types, Types]:
+        """The types of both, as the methods of the program take them."""
+        return tuple(self.shared.values()), self.own
 
 
 class TaskFailedError(RuntimeError):
@@ -98,70 +82,42 @@ class TaskRunner(Protocol):
         """Yield the results of each task, in the order of the tasks.
 
         Raises:
-            FloatingPointError: if the values of a task are what no kernel can compute with.
+            FloatingPointError: if the values of a task are what nobody can compute with.
             TaskFailedError: if a task failed, for whatever other reason, wherever it was tried.
         """
         ...
 
 
-def run_task(kernel: Kernel, task: Task) -> Arrays:
-    """Compute a task here, by the kernel of its spec.
+def run_task(context: Context, task: Task) -> Arrays:
+    """Compute a task here.
 
     Returns:
-        Its results, of `task.result_shapes`.
+        Its results, of the types that `task.results` says.
 
     Raises:
-        ValueError: if the kernel cannot compute the images, or they are not finite.
-        FloatingPointError: if the result leaves the range of float32.
+        ValueError: if its arrays are what its program cannot compute with.
+        FloatingPointError: if a result leaves the range of its dtype.
+        UnsupportedError: if this machine cannot compute it.
     """
-    return _FUNCTIONS[task.function](kernel, task)
+    return task.program.compute(context, task.shared, task.own)
 
 
-def check_results(shapes: Sequence[tuple[int, ...]], results: Sequence[np.ndarray]) -> None:
+def check_results(types: Sequence[ArrayType], results: Sequence[np.ndarray]) -> None:
     """Check what somebody else says are the results of a task.
 
     Args:
-        shapes: the task's `result_shapes`.
+        types: what `Task.results` says.
         results: what came.
 
     Raises:
         ValueError: if they are of another number, shape or dtype, or not finite.
     """
-    if len(results) != len(shapes):
-        raise ValueError(f"{len(results)} results where {len(shapes)} belong")
-    for shape, result in zip(shapes, results, strict=True):
-        if result.dtype != np.float32 or result.shape != tuple(shape):
+    if len(results) != len(types):
+        raise ValueError(f"{len(results)} results where {len(types)} belong")
+    for expected, result in zip(types, results, strict=True):
+        if result.dtype != expected.dtype or result.shape != expected.shape:
             raise ValueError(
-                f"a result of {result.dtype} {list(result.shape)} where float32 {list(shape)} "
-                "belongs"
+                f"a result of {result.dtype} {list(result.shape)} where {expected} belongs"
             )
         if not np.isfinite(result).all():
             raise ValueError("a result that holds NaN or infinity")
-
-
-def _gram(kernel: Kernel, task: Task) -> Arrays:
-    return (kernel.gram(task.images[0]),)
-
-
-def _block(kernel: Kernel, task: Task) -> Arrays:
-    return (kernel.block(*task.images),)
-
-
-def _gram_vjp(kernel: Kernel, task: Task) -> Arrays:
-    assert task.cotangent is not None
-    return (kernel.gram_vjp(task.images[0], task.cotangent),)
-
-
-def _block_vjp(kernel: Kernel, task: Task) -> Arrays:
-    assert task.cotangent is not None
-    x1, x2 = task.images
-    return kernel.vjp(x1, x2, task.cotangent, wrt=task.wrt)
-
-
-# No code travels: a task names one of these.
-_FUNCTIONS: dict[str, Callable[[Kernel, Task], Arrays]] = {
-    "gram": _gram,
-    "block": _block,
-    "gram_vjp": _gram_vjp,
-    "block_vjp": _block_vjp,
-}

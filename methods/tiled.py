@@ -1,12 +1,20 @@
 """Kernel matrices and their derivatives in tiles, whoever computes them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import Tile, cross_tiles, gram_tiles, plan_tiles, tile_elements
-from stillhouse.methods.tasks import Task, TaskRunner
-
-_FORWARD = {"gram": "gram", "cross": "block"}
+from stillhouse.methods.programs import (
+    ArrayType,
+    KernelBlock,
+    KernelBlockVjp,
+    KernelGram,
+    KernelGramVjp,
+    Program,
+)
+from stillhouse.methods.tasks import Outline, Task, TaskRunner
 
 
 class TiledComputer:
@@ -94,7 +102,7 @@ class TiledComputer:
         """Return K_ss and K_ts, as far as there are tiles of them."""
         s, t = len(x_s), len(x_t)
         matrices = {"ss": np.empty((s, s), np.float32), "ts": np.empty((t, s), np.float32)}
-        tasks = [Task(_FORWARD[tile.kind], spec, _images(tile, x_s, x_t)) for tile in tiles]
+        tasks = [Task(_forward(spec, tile), _images(tile, x_s, x_t)) for tile in tiles]
         for tile, (block,) in zip(tiles, self._runner.results(tasks), strict=True):
             rows, cols = slice(*tile.rows), slice(*tile.cols)
             matrices[tile.matrix][rows, cols] = block
@@ -102,6 +110,38 @@ class TiledComputer:
                 matrices["ss"][cols, rows] = block.T
             self.elements += tile.elements
         return matrices
+
+
+def outline_step(
+    spec: KernelSpec, tiles: Iterable[Tile], image_shape: tuple[int, int, int]
+) -> tuple[list[Outline], list[Outline]]:
+    """Return the tasks of the two passes of a step before there are any images.
+
+    Args:
+        spec: the kernel.
+        tiles: of K_ss and K_ts.
+        image_shape: height, width and channels of an image.
+    """
+    forward, backward = [], []
+    for tile in tiles:
+        n1, n2 = tile.rows[1] - tile.rows[0], tile.cols[1] - tile.cols[0]
+        images = {f"{tile.matrix[0]}{tile.rows}": ArrayType((n1, *image_shape))}
+        if tile.kind == "cross":
+            images[f"s{tile.cols}"] = ArrayType((n2, *image_shape))
+        forward.append(Outline(_forward(spec, tile), images))
+        backward.append(Outline(_backward(spec, tile), images, (ArrayType((n1, n2)),)))
+    return forward, backward
+
+
+def _forward(spec: KernelSpec, tile: Tile) -> Program:
+    return KernelGram(spec) if tile.kind == "gram" else KernelBlock(spec)
+
+
+def _backward(spec: KernelSpec, tile: Tile) -> Program:
+    if tile.kind == "gram":
+        return KernelGramVjp(spec)
+    # Of K_ts, only the support images have a derivative.
+    return KernelBlockVjp(spec, (1,) if tile.matrix == "ts" else (0, 1))
 
 
 def _backward_task(
@@ -113,13 +153,11 @@ def _backward_task(
     g_ts: np.ndarray,
 ) -> Task:
     rows, cols = slice(*tile.rows), slice(*tile.cols)
-    images = _images(tile, x_s, x_t)
-    if tile.kind == "gram":
-        return Task("gram_vjp", spec, images, g_ss[rows, rows])
-    if tile.matrix == "ts":
-        return Task("block_vjp", spec, images, g_ts[rows, cols], (1,))
-    # The tile below the diagonal has the same elements, and hence the same derivative.
-    return Task("block_vjp", spec, images, g_ss[rows, cols] + g_ss[cols, rows].T, (0, 1))
+    g = (g_ts if tile.matrix == "ts" else g_ss)[rows, cols]
+    if tile.matrix == "ss" and tile.kind == "cross":
+        # The tile below the diagonal has the same elements, and hence the same derivative.
+        g = g + g_ss[cols, rows].T
+    return Task(_backward(spec, tile), _images(tile, x_s, x_t), (g,))
 
 
 def _images(tile: Tile, x_s: np.ndarray, x_t: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ from stillhouse.server.evaluation import Evaluation, Interrupted
 from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.metrics import MetricsLog, read_metrics
 from stillhouse.server.outcome import Outcome, finish
-from stillhouse.server.planned import PlannedTask, planned_step
+from stillhouse.server.planned import PlannedTask, planned
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Progress, Schedule
@@ -40,7 +40,7 @@ __all__ = [
     "WorkerPool",
     "distil",
     "finish",
-    "planned_step",
+    "planned",
     "read_metrics",
     "simulate",
 ]

@@ -1,4 +1,4 @@
-"""Bytes under the hash of their content, and the images of tasks among them."""
+"""Bytes under the hash of their content, and the shared arrays of tasks among them."""
 
 import threading
 
@@ -50,8 +50,8 @@ class BlobStore:
         return len(self._blobs)
 
 
-class PackedImages:
-    """The blobs of images that many tasks have in common, each packed and hashed once.
+class PackedArrays:
+    """The blobs of arrays that many tasks have in common, each packed and hashed once.
 
     Arrays are known by where they lie in memory: they must not change meanwhile.
 
@@ -64,11 +64,11 @@ class PackedImages:
         # With the arrays, so that no others come to lie there.
         self._packed: dict[tuple[object, ...], tuple[str, np.ndarray]] = {}
 
-    def name(self, images: np.ndarray) -> str:
+    def name(self, array: np.ndarray) -> str:
         """Return the hash of an array, which is put if it is new."""
-        key = (images.ctypes.data, images.dtype, images.shape, images.strides)
+        key = (array.ctypes.data, array.dtype, array.shape, array.strides)
         if key not in self._packed:
-            self._packed[key] = self._blobs.put(pack(images)), images
+            self._packed[key] = self._blobs.put(pack(array)), array
         return self._packed[key][0]
 
     def release(self) -> None:

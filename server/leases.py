@@ -14,14 +14,16 @@ class TaskRecord:
     """What of a task matters to whoever plans.
 
     Attributes:
-        elements: how much work it is.
+        work: how many work units it is.
         blobs: the hashes of what a worker must hold to compute it.
-        kind: tasks of one kind cost the same for each element.
+        kind: tasks of one kind cost the same for each unit.
+        unit: what the units are.
     """
 
-    elements: int
+    work: int
     blobs: tuple[str, ...] = ()
     kind: Hashable = ""
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Failure:
     """Why a task failed for good.
 
     Attributes:
-        kind: "value" where the images are at fault, "memory", or "other".
+        kind: "value" where the arrays are at fault, "memory", or "other".
         reason: the last worker's.
     """
 
@@ -146,7 +148,7 @@ class WorkerState:
         attempts: how many tasks it was lent.
         bad_results: how many of its results could not be used.
         failures: how many tasks have failed since its last result.
-        elements: the work it has done,
+        work: the units that it has done, by what they are,
         seconds: and in which time.
     """
 
@@ -163,21 +165,21 @@ class WorkerState:
     attempts: int = 0
     bad_results: int = 0
     failures: int = 0
-    elements: int = 0
-    seconds: float = 0.0
+    work: dict[str, int] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"worker {self.id} ({self.info.host}:{self.info.pid})"
 
     @property
-    def elements_per_second(self) -> float:
-        """How fast it has been while it computed."""
-        return self.elements / self.seconds if self.seconds else 0.0
+    def speeds(self) -> dict[str, float]:
+        """How many units of each sort it has done in a second, while it computed such."""
+        return {u: work / self.seconds[u] for u, work in self.work.items() if self.seconds[u]}
 
-    def count(self, elements: int, seconds: float) -> None:
+    def count(self, record: TaskRecord, seconds: float) -> None:
         """Note what it has done, and how long that took."""
-        self.elements += elements
-        self.seconds += seconds
+        self.work[record.unit] = self.work.get(record.unit, 0) + record.work
+        self.seconds[record.unit] = self.seconds.get(record.unit, 0.0) + seconds
 
     def describe(self, now: float) -> dict[str, Any]:
         """Return what there is to say of it, for a status."""
@@ -186,7 +188,7 @@ class WorkerState:
             "id": self.id,
             **dataclasses.asdict(self.info),
             "state": idle_or_busy if self.state == "live" else self.state,
-            "elements_per_second": round(self.elements_per_second, 1),
+            "speeds": {unit: round(speed, 1) for unit, speed in self.speeds.items()},
             "attempts": self.attempts,
             "last_seen": round(now - self.seen, 3),
         }

@@ -13,7 +13,7 @@ _SHORTEST = 0.25
 
 
 class Pace:
-    """What the last tasks of each kind took for each element.
+    """What the last tasks of each kind took for each work unit.
 
     Args:
         factor: how many times longer than their median is too long.
@@ -28,7 +28,7 @@ class Pace:
         """Note that a task took so long."""
         if record.kind not in self._rates:
             self._rates[record.kind] = collections.deque(maxlen=_RECENT)
-        self._rates[record.kind].append(seconds / max(record.elements, 1))
+        self._rates[record.kind].append(seconds / max(record.work, 1))
         self._medians.pop(record.kind, None)
 
     def is_late(self, record: TaskRecord, seconds: float) -> bool:
@@ -37,4 +37,4 @@ class Pace:
             return False
         if record.kind not in self._medians:
             self._medians[record.kind] = statistics.median(self._rates[record.kind])
-        return seconds > self._factor * self._medians[record.kind] * max(record.elements, 1)
+        return seconds > self._factor * self._medians[record.kind] * max(record.work, 1)

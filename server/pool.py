@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.wire import unpack
-from stillhouse.methods.tasks import Arrays, Task, TaskFailedError, check_results
-from stillhouse.server.blobs import BlobStore, PackedImages
+from stillhouse.methods.programs import Arrays
+from stillhouse.methods.tasks import Task, TaskFailedError, check_results
+from stillhouse.server.blobs import BlobStore, PackedArrays
 from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
@@ -38,12 +38,12 @@ class Offer:
     Attributes:
         id: its name.
         task: what to compute.
-        images: the hashes of its images.
+        shared: the hashes of its shared arrays.
     """
 
     id: str
     task: Task
-    images: tuple[str, ...]
+    shared: tuple[str, ...]
 
 
 class WorkerPool:
@@ -51,7 +51,7 @@ class WorkerPool:
 
     Args:
         scheduler: who gets what; used by nobody else from now on.
-        blobs: where images are put for the workers to fetch.
+        blobs: where shared arrays are put for the workers to fetch.
         should_stop: polled several times a second while results are waited for.
     """
 
@@ -90,12 +90,12 @@ class WorkerPool:
             TaskFailedError: if a task failed otherwise, wherever it was tried.
             Interrupted: if asked to stop, or closed.
         """
-        images, ids, left = PackedImages(self._blobs), collections.deque[str](), iter(tasks)
+        arrays, ids, left = PackedArrays(self._blobs), collections.deque[str](), iter(tasks)
         try:
             while True:
                 room = self._scheduler.roster.tasks_ahead - len(ids)
                 batch = list(itertools.islice(left, max(0, min(room, _BATCH))))
-                ids.extend(self._submit(batch, images))
+                ids.extend(self._submit(batch, arrays))
                 if not ids:
                     return
                 yield from self._gather(ids, wait=not batch)
@@ -103,7 +103,7 @@ class WorkerPool:
             with self._scheduling() as scheduler:
                 scheduler.cancel(ids)
                 self._forget(ids)
-            images.release()
+            arrays.release()
 
     def register(self, info: WorkerInfo) -> str:
         """Take a worker in, and return its id."""
@@ -203,8 +203,8 @@ class WorkerPool:
     ) -> None:
         self.close()
 
-    def _submit(self, tasks: Sequence[Task], images: PackedImages) -> list[str]:
-        hashes = [tuple(images.name(x) for x in task.images) for task in tasks]
+    def _submit(self, tasks: Sequence[Task], arrays: PackedArrays) -> list[str]:
+        hashes = [tuple(arrays.name(x) for x in task.shared) for task in tasks]
         with self._scheduling() as scheduler:
             ids = scheduler.submit(map(_record, tasks, hashes))
             for offer in map(Offer, ids, tasks, hashes):
@@ -255,18 +255,18 @@ class WorkerPool:
             self._warn_since, self._warn_after = now, _LONELY_AGAIN_SECONDS
 
 
-def _record(task: Task, images: tuple[str, ...]) -> TaskRecord:
-    return TaskRecord(task.elements, images, (task.function, task.spec))
+def _record(task: Task, shared: tuple[str, ...]) -> TaskRecord:
+    return TaskRecord(task.work, shared, task.program, task.program.unit)
 
 
 def _read_results(task: Task, packed: Sequence[bytes]) -> tuple[Failure | None, Arrays]:
     """Return the results of a task, or what is wrong with them."""
-    shapes = task.result_shapes
-    most = max(map(math.prod, shapes)) * 4 + _HEADER_BYTES
+    types = task.results
+    most = max((expected.nbytes for expected in types), default=0) + _HEADER_BYTES
     results: Arrays = ()
     try:
         results = tuple(unpack(data, max_bytes=most) for data in packed)
-        check_results(shapes, results)
+        check_results(types, results)
     except ValueError as error:
         finite = all(np.isfinite(result).all() for result in results)
         return Failure("other" if finite else "value", str(error)), ()

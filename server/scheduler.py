@@ -161,7 +161,7 @@ class Scheduler:
         if task_id in worker.held:
             seconds = self.now - task.leases[worker.id].began
             self._pace.add(task.record, seconds)
-            worker.count(task.record.elements, seconds)
+            worker.count(task.record, seconds)
         worker.free_since, worker.failures = self.now, 0
         self._ledger.finish(task, result)
         self._counts["done"] += 1
@@ -174,7 +174,7 @@ class Scheduler:
             worker_id: the worker.
             task_id: the task.
             reason: what went wrong.
-            kind: "value" where the images are at fault, "memory", or "other".
+            kind: "value" where the arrays are at fault, "memory", or "other".
         """
         worker = self.hear(worker_id)
         if worker is None or task_id not in worker.held:

@@ -1,13 +1,12 @@
 """The server as workers see it: methods of plain values, whatever carries them."""
 
 import collections
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 from stillhouse.data.wire import pack
-from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import program_to_json
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.server import requests
 from stillhouse.server.leases import WorkerInfo
@@ -18,7 +17,8 @@ from stillhouse.server.schedule import Progress
 _MOST_LEASED = 8
 _MOST_NAMED = 1024
 _MOST_FETCHED = 64
-_MOST_RESULTS = 8
+# Of a network, the weights of each layer.
+_MOST_RESULTS = 4096
 _MOST_WORKERS = 10_000
 _FAILURES = ("value", "memory", "other")
 # What a worker must be ready to take, and may send, as one array.
@@ -84,9 +84,8 @@ class Service:
         """Lend up to `most` tasks.
 
         Returns:
-            "tasks", and the seconds to "wait" where there are none: each task has "id", "function",
-            "spec", the hashes of its "images", "cotangent" (an array, or None), "wrt" and
-            "elements".
+            "tasks", and the seconds to "wait" where there are none: each task has "id", "program"
+            (JSON), the hashes of its "shared" arrays, its "own" arrays and its "work".
         """
         worker = requests.name("worker", worker)
         return self._lease(worker, requests.count("most", most, _MOST_LEASED))
@@ -127,7 +126,7 @@ class Service:
         Args:
             worker: its id.
             task: the task's.
-            kind: "value" where the images are at fault, "memory", or "other".
+            kind: "value" where the arrays are at fault, "memory", or "other".
             reason: what went wrong, for people.
         """
         worker, task = requests.name("worker", worker), requests.name("task", task)
@@ -243,16 +242,8 @@ def _message(offer: Offer) -> dict[str, Any]:
     task = offer.task
     return {
         "id": offer.id,
-        "function": task.function,
-        "spec": _text_of(task.spec),
-        "images": list(offer.images),
-        "cotangent": None if task.cotangent is None else pack(task.cotangent),
-        "wrt": list(task.wrt),
-        "elements": task.elements,
+        "program": program_to_json(task.program),
+        "shared": list(offer.shared),
+        "own": [pack(array) for array in task.own],
+        "work": task.work,
     }
-
-
-@functools.lru_cache(maxsize=64)
-def _text_of(spec: KernelSpec) -> str:
-    """Return a spec as JSON, made once: writing it takes longer than all else in an answer."""
-    return spec.to_json()

@@ -11,7 +11,7 @@ from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.planned import PlannedTask
 from stillhouse.server.scheduler import Scheduler
 
-# One that is computed, and one that waits with its images at hand.
+# One that is computed, and one that waits with its arrays at hand.
 _HELD = 2
 
 
@@ -23,9 +23,9 @@ class Simulation:
         seconds: until the last result was gathered.
         busy_share: of all workers' time, what they spent computing.
         server_share: of the server's time, what it spent answering.
-        bytes_down: images and cotangents that were sent to workers.
+        bytes_down: arrays that were sent to workers.
         bytes_up: results that came back.
-        fetches: images that were sent.
+        fetches: shared arrays that were sent.
         leases: tasks that were lent, backups and what was lost with workers included.
         calls: all calls of workers.
     """
@@ -43,7 +43,7 @@ class Simulation:
 def simulate(
     *passes: Sequence[PlannedTask],
     workers: int,
-    seconds_per_element: float,
+    seconds_per_unit: float,
     rpc_seconds: float = 2e-4,
     bytes_per_second: float = 2e8,
     cache_bytes: int = 2**30,
@@ -52,16 +52,16 @@ def simulate(
 ) -> Simulation:
     """Play a run, call by call.
 
-    The server answers one call at a time. A worker keeps the images it used last; while it computes
-    a task, the images of the next one come. One that dies says nothing.
+    The server answers one call at a time. A worker keeps the arrays it used last; while it computes
+    a task, those of the next one come. One that dies says nothing.
 
     Args:
         *passes: the tasks of each pass; one begins when all results of the last are there.
         workers: how many there are, from the beginning.
-        seconds_per_element: of a worker of speed 1, in a forward pass.
+        seconds_per_unit: of a worker of speed 1, for a unit of cost 1.
         rpc_seconds: what a call takes the server.
         bytes_per_second: what the server sends and takes.
-        cache_bytes: of the images that a worker keeps.
+        cache_bytes: of the shared arrays that a worker keeps.
         speeds: of each worker; None for 1.
         lives: after how many seconds each worker dies; None for never.
 
@@ -74,7 +74,7 @@ def simulate(
     for number in range(workers):
         speed = 1.0 if speeds is None else speeds[number]
         dies = float("inf") if lives is None else lives[number]
-        play.crew.append(_Worker(play, seconds_per_element / speed, cache_bytes, dies))
+        play.crew.append(_Worker(play, seconds_per_unit / speed, cache_bytes, dies))
     return play.run()
 
 
@@ -127,7 +127,7 @@ class _Play:
                 self._left.extend(self._passes.pop(0))
         room = min(self.scheduler.roster.tasks_ahead - len(self._ahead), len(self._left))
         planned = [self._left.popleft() for _ in range(room)]
-        records = [TaskRecord(task.elements, tuple(task.blobs), task.kind) for task in planned]
+        records = [TaskRecord(task.work, tuple(task.blobs), task.kind) for task in planned]
         for id, task in zip(self.scheduler.submit(records), planned, strict=True):
             self.tasks[id] = task
             self._ahead.append(id)
@@ -163,12 +163,10 @@ class _Play:
 class _Worker:
     """A worker, as far as the server can tell."""
 
-    def __init__(
-        self, play: _Play, seconds_per_element: float, cache_bytes: int, dies: float
-    ) -> None:
+    def __init__(self, play: _Play, seconds_per_unit: float, cache_bytes: int, dies: float) -> None:
         self.dies = dies
         self._play = play
-        self._seconds_per_element = seconds_per_element
+        self._seconds_per_unit = seconds_per_unit
         self._cache_bytes, self._cached = cache_bytes, 0
         self._cache: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._id = ""
@@ -212,7 +210,7 @@ class _Worker:
             self._then(arrives + self._play.scheduler.roster.idle_seconds, self._lease)
 
     def _fetch(self) -> None:
-        """Fetch the images of the task that waits longest."""
+        """Fetch the arrays of the task that waits longest."""
         while self._waiting:
             task = self._play.tasks.get(self._waiting[0])
             missing = {} if task is None else self._missing(task.blobs)
@@ -240,7 +238,7 @@ class _Worker:
             task = self._play.tasks.get(id)
             if task is not None:  # Else another worker was first.
                 self._running = id
-                seconds = task.elements * task.cost * self._seconds_per_element
+                seconds = task.work * task.cost * self._seconds_per_unit
                 self._then(self._play.now + seconds, functools.partial(self._finish, id, seconds))
 
     def _finish(self, id: str, seconds: float) -> None:

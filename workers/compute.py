@@ -1,46 +1,38 @@
 """A task computed here: read from a message, run, and cut smaller where memory ends."""
 
-import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from stillhouse.data.wire import unpack
-from stillhouse.kernels.kernel import Kernel
-from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.tasks import Arrays, Task, run_task
+from stillhouse.methods.programs import Arrays, Context, UnsupportedError, program_from_json
+from stillhouse.methods.tasks import Task, run_task
 
 FailureKind = Literal["value", "memory", "other"]
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def read_task(entry: Mapping[str, Any], images: Sequence[np.ndarray]) -> Task:
+def read_task(entry: Mapping[str, Any], shared: Sequence[np.ndarray]) -> Task:
     """Return the task that a message of the server describes.
 
     Args:
-        entry: the message: its function, the spec as JSON, the cotangent as bytes or None, `wrt`.
-        images: the arrays whose hashes the message names.
+        entry: the message: its program as JSON, and its own arrays as bytes.
+        shared: the arrays whose hashes the message names.
 
     Raises:
-        ValueError: if it describes none.
+        ValueError: if it describes none, or a program that is not known here.
     """
     try:
-        cotangent = entry["cotangent"]
-        return Task(
-            entry["function"],
-            KernelSpec.from_json(entry["spec"]),
-            tuple(images),
-            None if cotangent is None else unpack(cotangent),
-            tuple(entry["wrt"]),
-        )
+        own = tuple(unpack(data) for data in entry["own"])
+        return Task(program_from_json(entry["program"]), tuple(shared), own)
     except (KeyError, TypeError) as error:
         raise ValueError(f"a task that cannot be read: {error!r}") from error
 
 
-def compute(kernel: Kernel, task: Task) -> Arrays:
+def compute(context: Context, task: Task) -> Arrays:
     """Return the results of a task; where memory does not suffice, from ever smaller parts.
 
     Halving a task changes the order of some sums, and so perhaps the last place of what they give:
@@ -48,14 +40,15 @@ def compute(kernel: Kernel, task: Task) -> Arrays:
     one's do not). A warning says when it happens.
 
     Raises:
-        ValueError: if the kernel cannot compute the images.
+        ValueError: if its arrays are what its program cannot compute with.
         FloatingPointError: if a result is not finite.
-        MemoryError: if memory does not suffice for a single pair of images.
+        UnsupportedError: if this machine cannot compute it.
+        MemoryError: if memory does not suffice, and it cannot be halved any more.
     """
-    results = _in_parts(kernel, task)
+    results = _in_parts(context, task)
     if not all(np.isfinite(result).all() for result in results):
         # Not every backend looks. That a run has left float32 is no fault of this worker.
-        raise FloatingPointError("the kernel of these images, or its derivative, is not finite")
+        raise FloatingPointError(f"a result of the {task} is not finite")
     return results
 
 
@@ -63,6 +56,8 @@ def failure_kind(error: BaseException) -> FailureKind:
     """Return what the server should know of an error: whether another worker may do better."""
     if out_of_memory(error):
         return "memory"
+    if isinstance(error, UnsupportedError):
+        return "other"
     return "value" if isinstance(error, ValueError | FloatingPointError) else "other"
 
 
@@ -76,90 +71,17 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or from_xla
 
 
-def _in_parts(kernel: Kernel, task: Task) -> Arrays:
+def _in_parts(context: Context, task: Task) -> Arrays:
     try:
-        return run_task(kernel, task)
+        return run_task(context, task)
     except Exception as error:
         if not out_of_memory(error):
             raise
-        if max(map(len, task.images)) == 1:
-            raise MemoryError(f"too little memory for one pair of images: {error}") from error
+        halves = task.program.halves(task.shared, task.own)
+        if halves is None:
+            reason = f"too little memory for the {task}, which cannot be halved: {error}"
+            raise MemoryError(reason) from error
         reason = str(error).partition("\n")[0]
     # Out here the error is gone, and with it what its traceback keeps alive.
-    _LOGGER.warning(
-        "too little memory for a %s of %s images, which is computed in halves: %s",
-        task.function,
-        " x ".join(str(len(x)) for x in task.images),
-        reason,
-    )
-    return _HALVED[task.function](task, lambda part: _in_parts(kernel, part))
-
-
-_Run = Callable[[Task], Arrays]
-
-
-def _halves(n: int) -> tuple[slice, slice]:
-    return slice(0, (n + 1) // 2), slice((n + 1) // 2, n)
-
-
-def _block(task: Task, run: _Run) -> Arrays:
-    side = _longer(task)
-    parts = [run(_cut(task, side, half))[0] for half in _halves(len(task.images[side]))]
-    return (np.concatenate(parts, axis=side),)
-
-
-def _block_vjp(task: Task, run: _Run) -> Arrays:
-    # Along a side that is differentiated parts need no sum, but it may be too short to cut.
-    side = task.wrt[0] if len(task.wrt) == 1 else _longer(task)
-    if len(task.images[side]) == 1:
-        side = 1 - side
-    first, second = (run(_cut(task, side, half)) for half in _halves(len(task.images[side])))
-    return tuple(
-        np.concatenate([a, b]) if i == side else a + b
-        for i, a, b in zip(task.wrt, first, second, strict=True)
-    )
-
-
-def _gram(task: Task, run: _Run) -> Arrays:
-    (x,) = task.images
-    top, bottom = _halves(len(x))
-    result = np.empty((len(x), len(x)), np.float32)
-    for half in (top, bottom):
-        (result[half, half],) = run(Task("gram", task.spec, (x[half],)))
-    (block,) = run(Task("block", task.spec, (x[top], x[bottom])))
-    result[top, bottom], result[bottom, top] = block, block.T
-    return (result,)
-
-
-def _gram_vjp(task: Task, run: _Run) -> Arrays:
-    (x,), g = task.images, task.cotangent
-    assert g is not None
-    top, bottom = _halves(len(x))
-    result = np.empty_like(x)
-    for half in (top, bottom):
-        (result[half],) = run(Task("gram_vjp", task.spec, (x[half],), g[half, half]))
-    between = g[top, bottom] + g[bottom, top].T
-    pair = Task("block_vjp", task.spec, (x[top], x[bottom]), between, (0, 1))
-    for half, part in zip((top, bottom), run(pair), strict=True):
-        result[half] += part
-    return (result,)
-
-
-def _longer(task: Task) -> int:
-    return int(len(task.images[1]) > len(task.images[0]))
-
-
-def _cut(task: Task, side: int, part: slice) -> Task:
-    images = tuple(x[part] if i == side else x for i, x in enumerate(task.images))
-    g = task.cotangent
-    if g is not None:
-        g = g[part] if side == 0 else g[:, part]
-    return dataclasses.replace(task, images=images, cotangent=g)
-
-
-_HALVED: dict[str, Callable[[Task, _Run], Arrays]] = {
-    "gram": _gram,
-    "block": _block,
-    "gram_vjp": _gram_vjp,
-    "block_vjp": _block_vjp,
-}
+    _LOGGER.warning("too little memory for the %s, computed in halves: %s", task, reason)
+    return halves.join([_in_parts(context, Task(*part)) for part in halves.parts])

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.wire import pack
-from stillhouse.kernels.kernel import Kernel
-from stillhouse.methods.tasks import Arrays, Task
+from stillhouse.methods.programs import Arrays, Context
+from stillhouse.methods.tasks import Task
 from stillhouse.workers.compute import compute
-from stillhouse.workers.local import LocalComputer
 
 
 @dataclasses.dataclass(eq=False)
@@ -21,7 +20,7 @@ class Leased:
 
     Attributes:
         entry: the server's message.
-        task: what it describes, as soon as its images are here.
+        task: what it describes, as soon as its arrays are here.
         results: of the task, or what went wrong.
         seconds: how long it was computed.
     """
@@ -36,9 +35,9 @@ class Leased:
         """The server's name for it."""
         return self.entry["id"]
 
-    def start(self, computer: LocalComputer) -> None:
+    def start(self, context: Context) -> None:
         """Compute it in a thread of its own, which nobody waits for at the end of the process."""
-        threading.Thread(target=self._run, args=(computer,), name=self.id, daemon=True).start()
+        threading.Thread(target=self._run, args=(context,), name=self.id, daemon=True).start()
 
     def packed(self) -> list[bytes]:
         """Return its results as bytes.
@@ -48,21 +47,13 @@ class Leased:
         """
         return [pack(result) for result in self.results.result()]
 
-    def _kernel(self, computer: LocalComputer) -> Kernel:
-        assert self.task is not None
-        try:
-            return computer.kernel(self.task.spec)
-        except ValueError as error:
-            # Not the images are at fault, but this machine, which lacks the backend.
-            raise RuntimeError(str(error)) from error
-
-    def _run(self, computer: LocalComputer) -> None:
-        assert self.task is not None, "its images were fetched"
+    def _run(self, context: Context) -> None:
+        assert self.task is not None, "its arrays were fetched"
         begun = time.monotonic()
         try:
             # What is not finite is found in the results.
             with np.errstate(over="ignore", invalid="ignore"):
-                results = compute(self._kernel(computer), self.task)
+                results = compute(context, self.task)
         except BaseException as error:
             self.results.set_exception(error)
         else:

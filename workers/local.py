@@ -1,11 +1,27 @@
-"""Kernels computed in this process."""
+"""Tasks computed in this process."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stillhouse.kernels.kernel import Kernel, kernel
+from stillhouse.kernels.kernel import Kernel
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.tasks import Arrays, Task, run_task
+from stillhouse.methods.programs import Arrays, Context
+from stillhouse.methods.tasks import Task, run_task
 from stillhouse.methods.tiled import TiledComputer
+
+
+class LocalRunner:
+    """A `TaskRunner` that computes one task after another in this process.
+
+    Args:
+        context: what to compute with.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
+        """Compute tasks, each when its results are asked for."""
+        return (run_task(self.context, task) for task in tasks)
 
 
 class LocalComputer(TiledComputer):
@@ -29,10 +45,8 @@ class LocalComputer(TiledComputer):
         *,
         kernels: Mapping[KernelSpec, Kernel] | None = None,
     ) -> None:
-        super().__init__(self)
-        self.backend = backend
-        self.threads = threads
-        self._kernels: dict[KernelSpec, Kernel] = dict(kernels or {})
+        self.context = Context(backend, threads, kernels=kernels)
+        super().__init__(LocalRunner(self.context))
 
     def kernel(self, spec: KernelSpec) -> Kernel:
         """Return the kernel that computes `spec`, the same object each time.
@@ -40,10 +54,4 @@ class LocalComputer(TiledComputer):
         Raises:
             ValueError: if the backend is unknown, not installed, or has no such kernel.
         """
-        if spec not in self._kernels:
-            self._kernels[spec] = kernel(spec, backend=self.backend, threads=self.threads)
-        return self._kernels[spec]
-
-    def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
-        """Compute tasks, each when its results are asked for."""
-        return (run_task(self.kernel(task.spec), task) for task in tasks)
+        return self.context.kernel(spec)

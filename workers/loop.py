@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from stillhouse import __version__
 from stillhouse.kernels.threads import default_threads
+from stillhouse.methods.programs import Context
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.cache import BlobCache
 from stillhouse.workers.compute import failure_kind, read_task
@@ -29,11 +30,10 @@ from stillhouse.workers.connection import (
 )
 from stillhouse.workers.heartbeat import Heartbeat
 from stillhouse.workers.leased import Leased
-from stillhouse.workers.local import LocalComputer
 
 __all__ = ["Refused", "Server", "ServerGone", "Work", "work"]
 
-# One that is computed, and one that waits with its images here already.
+# One that is computed, and one that waits with its arrays here already.
 _MOST = 2
 _POLL_SECONDS = 0.2
 # How long a worker that is asked to stop tries to finish what it computes.
@@ -51,8 +51,8 @@ class Work:
             "quarantined" it.
         reason: more of it, where there is.
         tasks: how many it computed.
-        elements: their kernel elements.
-        seconds: how long it computed them.
+        work: their work units, by what these are.
+        seconds: how long it computed them, alike.
         abandoned: whether it still computes, in a thread that nothing can stop but the end of the
             process, and that should be an abrupt one.
     """
@@ -60,14 +60,9 @@ class Work:
     end: str
     reason: str
     tasks: int
-    elements: int
-    seconds: float
+    work: Mapping[str, int]
+    seconds: Mapping[str, float]
     abandoned: bool
-
-    @property
-    def elements_per_second(self) -> float:
-        """How fast it was while it computed."""
-        return self.elements / self.seconds if self.seconds else 0.0
 
 
 def work(
@@ -82,16 +77,16 @@ def work(
 ) -> Work:
     """Compute tasks of a server until it has no more, or is gone.
 
-    While one task is computed, the images of the next are fetched, and the results of the last
-    handed in. A server that is restarted finds its workers back. Memory is that of the kernel, of
+    While one task is computed, the arrays of the next are fetched, and the results of the last
+    handed in. A server that is restarted finds its workers back. Memory is that of the program, of
     two tasks and of the cache.
 
     Args:
         server: whose tasks.
         device: what computes, "cpu" or "gpu:0" and so on; only said, JAX has been told before.
-        threads: how many threads a kernel may use; None for its default.
+        threads: how many threads a program may use; None for its default.
         max_idle: seconds without an answer after which the server is given up.
-        cache_bytes: of images to keep.
+        cache_bytes: of shared arrays to keep.
         should_stop: polled several times a second; when true, a task that is done within seconds
             is still handed in, any other given back.
         backend_override: compute by this backend in place of the run's.
@@ -120,12 +115,14 @@ class _Worker:
         self._device, self._threads, self._backend = device, threads, backend
         self._cache = BlobCache(cache_bytes)
         self._heartbeat = Heartbeat(server, self._stats)
-        self._computer: LocalComputer | None = None
+        self._context: Context | None = None
         self._id = ""
         self._waiting: collections.deque[Leased] = collections.deque()
         self._running: Leased | None = None
         self._done: Leased | None = None
-        self._tasks, self._elements, self._seconds = 0, 0, 0.0
+        self._tasks = 0
+        self._work: dict[str, int] = collections.defaultdict(int)
+        self._seconds: dict[str, float] = collections.defaultdict(float)
 
     def run(self) -> Work:
         end, reason = "gone", ""
@@ -141,7 +138,7 @@ class _Worker:
             if end == "stopped":
                 self._finish_running()
         abandoned = self._running is not None and not self._running.results.done()
-        return Work(end, reason, self._tasks, self._elements, self._seconds, abandoned)
+        return Work(end, reason, self._tasks, dict(self._work), dict(self._seconds), abandoned)
 
     def _serve(self) -> None:
         while True:
@@ -172,8 +169,8 @@ class _Worker:
         self._heartbeat.beat_as(self._id, answer["heartbeat"])
         run = answer["run"]
         backend = self._backend or run["backend"]
-        if self._computer is None or self._computer.backend != backend:
-            self._computer = LocalComputer(backend, self._threads)
+        if self._context is None or self._context.backend != backend:
+            self._context = Context(backend, self._threads, device=self._device)
         _LOGGER.info("worker %s of %s, by %s", self._id, run["summary"], backend)
 
     def _turn(self) -> None:
@@ -203,12 +200,12 @@ class _Worker:
         while self._running is None and self._waiting:
             if self._prepare_next():
                 continue
-            assert self._computer is not None, "it has registered"
+            assert self._context is not None, "it has registered"
             self._running = self._waiting.popleft()
-            self._running.start(self._computer)
+            self._running.start(self._context)
 
     def _prepare_next(self) -> bool:
-        """Get the images of the task that is next; return False if there was nothing to do.
+        """Get the arrays of the task that is next; return False if there was nothing to do.
 
         A task that is not wanted any more, or cannot be read, waits no longer.
         """
@@ -219,9 +216,9 @@ class _Worker:
             if leased.task is not None:
                 return False
             try:
-                images = self._images(leased.entry["images"])
-                if images is not None:
-                    leased.task = read_task(leased.entry, images)
+                shared = self._shared(leased.entry["shared"])
+                if shared is not None:
+                    leased.task = read_task(leased.entry, shared)
                     return True
             except Refused:
                 raise
@@ -231,7 +228,7 @@ class _Worker:
         self._heartbeat.drop(leased.id)
         return True
 
-    def _images(self, names: list[str]) -> list[np.ndarray] | None:
+    def _shared(self, names: list[str]) -> list[np.ndarray] | None:
         """Return the arrays of these hashes; None if the server has dropped any, and so the task.
 
         Raises:
@@ -242,8 +239,8 @@ class _Worker:
         if missing:
             blobs = self._connection.ask("fetch", self._id, missing)["blobs"]
             found.update({n: self._cache.add(n, blobs[n]) for n in missing if n in blobs})
-        images = [found[name] for name in names]
-        return None if any(x is None for x in images) else images  # type: ignore[return-value]
+        shared = [found[name] for name in names]
+        return None if any(x is None for x in shared) else shared  # type: ignore[return-value]
 
     def _hand_in(self, leased: Leased) -> None:
         """Give the server the results, or say what went wrong, and take what it has next.
@@ -270,8 +267,8 @@ class _Worker:
         if leased.results.exception() is not None:
             return
         self._tasks += 1
-        self._elements += leased.task.elements
-        self._seconds += leased.seconds
+        self._work[leased.task.program.unit] += leased.task.work
+        self._seconds[leased.task.program.unit] += leased.seconds
 
     def _finish_running(self) -> None:
         """Hand in what is done, or soon will be: the server need not have it computed again."""
@@ -294,4 +291,4 @@ class _Worker:
                 self._server.leave(self._id)
 
     def _stats(self) -> dict[str, Any]:
-        return {"tasks": self._tasks, "elements": self._elements, "seconds": self._seconds}
+        return {"tasks": self._tasks, "seconds": sum(self._seconds.values())}

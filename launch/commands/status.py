@@ -150,12 +150,13 @@ def _tasks_line(tasks: dict[str, int]) -> str:
 def _worker_lines(workers: list[dict[str, Any]]) -> list[str]:
     if not workers:
         return ["no workers"]
-    rows = [["worker", "host", "pid", "device", "state", "elements/s", "attempts", "last seen"]]
+    rows = [["worker", "host", "pid", "device", "state", "speed", "attempts", "last seen"]]
     for worker in workers:
         cells = [str(worker[name]) for name in ("id", "host", "pid", "device", "state")]
-        speed, attempts = worker["elements_per_second"], worker["attempts"]
+        speed = ", ".join(f"{each:,.0f} {unit}/s" for unit, each in worker["speeds"].items())
+        attempts = worker["attempts"]
         seen = f"{short_time(worker['last_seen'])} ago"
-        rows.append([*cells, f"{speed:,.0f}", f"{attempts:,}", seen])
+        rows.append([*cells, speed or "-", f"{attempts:,}", seen])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

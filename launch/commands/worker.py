@@ -1,4 +1,4 @@
-"""`stillhouse worker`: compute kernel blocks for a server."""
+"""`stillhouse worker`: compute tasks for a server."""
 
 import logging as standard_logging
 import sys
@@ -23,7 +23,7 @@ from stillhouse.workers.loop import Refused, Work, work
 def run(config: WorkerConfig) -> int:
     """Compute until the run ends, and return the exit code.
 
-    Where it is stopped while a kernel computes, the process ends here.
+    Where it is stopped while it computes, the process ends here.
 
     Raises:
         CommandError: if the settings are wrong, or the server refuses this worker.
@@ -57,8 +57,11 @@ def run(config: WorkerConfig) -> int:
 
 def _report(done: Work, max_idle: float) -> int:
     """Say what was done, and return the exit code that goes with it."""
-    rate = f"{done.elements_per_second:,.0f} elements/s"
-    summary = f"{done.tasks:,} tasks done, {done.elements:,} kernel elements, {rate}"
+    work = (
+        f", {count:,} {unit}, {count / max(done.seconds[unit], 1e-9):,.0f}/s"
+        for unit, count in done.work.items()
+    )
+    summary = f"{done.tasks:,} tasks done{''.join(work)}"
     if done.end == "gone":
         _complain(f"{done.reason} for {max_idle:g} s; {summary}")
         return STOPPED

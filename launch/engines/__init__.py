@@ -1,1 +1,1 @@
-"""Engines: who computes the kernel blocks of a run, and how it is started and ended."""
+"""Engines: who computes the tasks of a run, and how it is started and ended."""

@@ -11,7 +11,7 @@ _LAST_PYTHON_OF_LAUNCHPAD = (3, 10)
 
 
 class Engine(Protocol):
-    """Somebody who runs a job to its end, wherever its kernel blocks are computed.
+    """Somebody who runs a job to its end, wherever its tasks are computed.
 
     The bits of the result are the same by all of them.
     """

@@ -18,7 +18,7 @@ from stillhouse.methods.tasks import TaskFailedError
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.service import Service
 
-# One that is computed, and one that waits with its images on the way.
+# One that is computed, and one that waits with its arrays on the way.
 _MOST = 2
 # So often is the server asked on behalf of idle workers. It costs a call in this process for each.
 _POLL_SECONDS, _POLL_SECONDS_PER_WORKER = 0.002, 0.0001
@@ -247,8 +247,8 @@ class RayCrew:
         if answer["status"] == "refused":
             raise ValueError(answer["reason"])
         for entry in answer.get("tasks", ()):
-            refs = self._blobs.refs(entry["images"], lambda names: self._fetch(member, names))
-            # A task whose images are gone was done by somebody else.
+            refs = self._blobs.refs(entry["shared"], lambda names: self._fetch(member, names))
+            # A task whose arrays are gone was done by somebody else.
             if refs is not None:
                 member.calls[member.actor.run.remote(entry, *refs)] = entry["id"]
         if not answer.get("tasks"):

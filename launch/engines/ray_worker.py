@@ -1,4 +1,4 @@
-"""What a Ray actor is, without Ray: a kernel, and tasks that come as arguments."""
+"""What a Ray actor is, without Ray: it computes the tasks that come as arguments."""
 
 import os
 import socket
@@ -10,9 +10,9 @@ import numpy as np
 from stillhouse import __version__
 from stillhouse.data.wire import pack
 from stillhouse.launch.devices import use_device
+from stillhouse.methods.programs import Context
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.compute import compute, failure_kind, read_task
-from stillhouse.workers.local import LocalComputer
 
 
 class RayWorker:
@@ -23,7 +23,7 @@ class RayWorker:
     Args:
         backend: of the run, by its resolved name.
         device: "cpu", or "gpu:0" where Ray has lent this process a GPU.
-        threads: how many threads a kernel may use.
+        threads: how many threads a program may use.
 
     Raises:
         ValueError: if there is no such device or backend here.
@@ -31,7 +31,7 @@ class RayWorker:
 
     def __init__(self, backend: str, device: str, threads: int) -> None:
         use_device(device, threads)
-        self._computer = LocalComputer(backend, threads)
+        self._context = Context(backend, threads, device=device)
         self._device, self._threads = device, threads
 
     def describe(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class RayWorker:
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "device": self._device,
-            "backend": self._computer.backend,
+            "backend": self._context.backend,
             "threads": self._threads,
             "config_hash": "",
         }
@@ -50,22 +50,22 @@ class RayWorker:
     def alive(self) -> None:
         """Answer, which is all."""
 
-    def run(self, entry: dict[str, Any], *images: np.ndarray) -> dict[str, Any]:
+    def run(self, entry: dict[str, Any], *shared: np.ndarray) -> dict[str, Any]:
         """Compute a task.
 
         Args:
             entry: the server's message.
-            images: the arrays whose hashes it names.
+            shared: the arrays whose hashes it names.
 
         Returns:
             `results`, packed, and `seconds`; or `kind` and `reason` of a failure.
         """
         begun = time.monotonic()
         try:
-            task = read_task(entry, images)
+            task = read_task(entry, shared)
             # What is not finite is found in the results.
             with np.errstate(over="ignore", invalid="ignore"):
-                results = compute(self._computer.kernel(task.spec), task)
+                results = compute(self._context, task)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             return {"kind": failure_kind(error), "reason": reason}

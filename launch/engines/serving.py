@@ -1,4 +1,4 @@
-"""A run whose kernel blocks are computed by whoever connects."""
+"""A run whose tasks are computed by whoever connects."""
 
 import contextlib
 import dataclasses

@@ -162,7 +162,7 @@ class EngineConfig(Checked):
     """Engine.
 
     Attributes:
-        engine: what computes kernel blocks.
+        engine: what computes the tasks.
         workers: how many processes do.
         loaders: processes that prepare target batches ahead of need, with Launchpad.
         ray_address: the Ray cluster; None for one of its own on this machine.

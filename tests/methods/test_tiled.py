@@ -4,6 +4,7 @@ import pytest
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.kernel import kernel
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import Context, KernelBlock, KernelGram
 from stillhouse.methods.tasks import check_results, run_task
 from stillhouse.methods.tiled import TiledComputer
 
@@ -25,13 +26,13 @@ class Elsewhere:
 
     def __init__(self):
         self.tasks = []
-        self._kernel = kernel(_SPEC)
+        self._context = Context()
 
     def results(self, tasks):
         self.tasks += tasks
-        done = [run_task(self._kernel, task) for task in reversed(tasks)]
+        done = [run_task(self._context, task) for task in reversed(tasks)]
         for task, results in zip(tasks, reversed(done), strict=True):
-            check_results(task.result_shapes, results)
+            check_results(task.results, results)
             yield results
 
 
@@ -43,7 +44,7 @@ def runner():
 def test_the_matrices_are_put_together_from_tiles(runner):
     computer = TiledComputer(runner)
     K_ss, K_ts = computer.forward(_SPEC, _X_S, _X_T)
-    assert {task.function for task in runner.tasks} == {"gram", "block"}
+    assert {task.program for task in runner.tasks} == {KernelGram(_SPEC), KernelBlock(_SPEC)}
     assert len(runner.tasks) > 4
     whole = kernel(_SPEC)
     np.testing.assert_allclose(K_ss, whole.gram(_X_S), rtol=1e-6, atol=1e-6 * K_ss.max())
@@ -58,7 +59,7 @@ def test_the_parts_of_a_gradient_are_added(runner):
     whole = kernel(_SPEC)
     expected = whole.gram_vjp(_X_S, _G_SS) + whole.vjp(_X_T, _X_S, _G_TS, wrt=(1,))[0]
     np.testing.assert_allclose(total, expected, atol=2e-5 * np.abs(expected).max())
-    assert sum(task.elements for task in runner.tasks) == computer.elements
+    assert sum(task.work for task in runner.tasks) == computer.elements
 
 
 def test_forward_is_gram_and_cross(runner):

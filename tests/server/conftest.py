@@ -15,7 +15,8 @@ from stillhouse.data.wire import pack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.kip import KipConfig
-from stillhouse.methods.tasks import Task
+from stillhouse.methods.programs import KernelBlock, KernelBlockVjp, KernelGram, KernelGramVjp
+from stillhouse.methods.tasks import PROTOCOL, Task
 from stillhouse.server.algorithms import Kip, LabelSolve
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.distillation import distil
@@ -102,8 +103,8 @@ class Desk:
         self.scheduler = Scheduler(self.clock, **options)
         self.events = []
 
-    def submit(self, count, elements=10, blobs=()):
-        return self.scheduler.submit([TaskRecord(elements, tuple(blobs))] * count)
+    def submit(self, count, work=10, blobs=()):
+        return self.scheduler.submit([TaskRecord(work, tuple(blobs))] * count)
 
     def worker(self, host="host"):
         return self.scheduler.register(WorkerInfo(host, 7))
@@ -133,7 +134,7 @@ class House:
 
     run = {"version": stillhouse.__version__, "config_hash": "c0", "backend": "xla", "summary": "s"}
     info = {
-        **{"version": stillhouse.__version__, "protocol": 1, "host": "there", "pid": 7},
+        **{"version": stillhouse.__version__, "protocol": PROTOCOL, "host": "there", "pid": 7},
         **{"device": "gpu:0", "backend": "", "threads": 2, "config_hash": ""},
     }
 
@@ -161,8 +162,8 @@ class House:
 
     def hand_in(self, worker, entry, most=0):
         """Complete a task with results of the right shapes."""
-        shapes = self.task_of(entry).result_shapes
-        results = [pack(np.ones(shape, np.float32)) for shape in shapes]
+        types = self.task_of(entry).results
+        results = [pack(np.ones(each.shape, each.dtype)) for each in types]
         return self.service.complete(worker, entry["id"], results, 0.1, most)
 
     def finish(self):
@@ -179,10 +180,10 @@ def all_kinds_of_tasks():
     x1, x2 = (np.full((n, 4, 4, 1), n, np.float32) for n in (2, 3))
     g = np.ones((2, 3), np.float32)
     return [
-        Task("gram", SPEC, (x1,)),
-        Task("block", SPEC, (x1, x2)),
-        Task("gram_vjp", SPEC, (x1,), g[:, :2]),
-        Task("block_vjp", SPEC, (x1, x2), g, (0, 1)),
+        Task(KernelGram(SPEC), (x1,)),
+        Task(KernelBlock(SPEC), (x1, x2)),
+        Task(KernelGramVjp(SPEC), (x1,), (g[:, :2],)),
+        Task(KernelBlockVjp(SPEC, (0, 1)), (x1, x2), (g,)),
     ]
 
 

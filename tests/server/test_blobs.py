@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stillhouse.data.wire import digest, pack, unpack
-from stillhouse.server.blobs import BlobStore, PackedImages
+from stillhouse.server.blobs import BlobStore, PackedArrays
 
 
 def test_keeps_bytes_once_and_as_long_as_they_are_needed():
@@ -24,7 +24,7 @@ def test_images_in_common_are_packed_once(monkeypatch):
     monkeypatch.setattr("stillhouse.server.blobs.pack", lambda x: packed.append(x) or pack(x))
     blobs = BlobStore()
     x = np.arange(96, dtype=np.float32).reshape(6, 4, 4, 1)
-    images = PackedImages(blobs)
+    images = PackedArrays(blobs)
     names = [images.name(part) for part in (x[:3], x[3:], x[:3], x[::2], x[:3].copy())]
     assert len(packed) == 4
     assert names[0] == names[2] == names[4]
@@ -37,7 +37,7 @@ def test_images_in_common_are_packed_once(monkeypatch):
 def test_two_that_need_the_same_images_do_not_take_them_from_each_other():
     blobs = BlobStore()
     x = np.zeros((2, 4, 4, 1), np.float32)
-    one, other = PackedImages(blobs), PackedImages(blobs)
+    one, other = PackedArrays(blobs), PackedArrays(blobs)
     name = one.name(x)
     other.name(x)
     one.release()

@@ -8,6 +8,7 @@ import pytest
 from stillhouse.data.wire import pack, unpack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import KernelGram
 from stillhouse.methods.tasks import Task, TaskFailedError
 from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
@@ -15,18 +16,18 @@ from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
-from stillhouse.workers.local import LocalComputer
+from stillhouse.workers.local import LocalComputer, LocalRunner
 
 SPEC = KernelSpec(fc(1))
 
 
 def tasks_of(count, rows=3):
     x = np.random.default_rng(0).normal(size=(rows * count, 4, 4, 1)).astype(np.float32)
-    return [Task("gram", SPEC, (x[i * rows : (i + 1) * rows],)) for i in range(count)]
+    return [Task(KernelGram(SPEC), (x[i * rows : (i + 1) * rows],)) for i in range(count)]
 
 
 def result_of(task, value=1.0):
-    return [pack(np.full(shape, value, np.float32)) for shape in task.result_shapes]
+    return [pack(np.full(each.shape, value, each.dtype)) for each in task.results]
 
 
 class Crew:
@@ -43,7 +44,7 @@ class Crew:
                 worker = self.pool.register(WorkerInfo())
             offers = self.pool.lease(worker, 2)
             for offer in offers:
-                assert set(self.pool.fetch(worker, offer.images)) == set(offer.images)
+                assert set(self.pool.fetch(worker, offer.shared)) == set(offer.shared)
                 self.compute(self.pool, worker, offer)
             if not offers:
                 time.sleep(0.001)
@@ -76,7 +77,7 @@ def gram(x):
 
 
 def honest(pool, worker, offer):
-    (data,) = pool.fetch(worker, offer.images).values()
+    (data,) = pool.fetch(worker, offer.shared).values()
     time.sleep(hash(offer.id) % 5 / 1000)  # So that they end in any order.
     pool.complete(worker, offer.id, [pack(gram(unpack(data)))])
 
@@ -87,7 +88,7 @@ def test_results_are_those_of_the_tasks_in_their_order(pool, blobs):
         results = list(pool.results(tasks))
     assert len(results) == len(tasks)
     for task, (result,) in zip(tasks, results, strict=True):
-        assert result.tobytes() == gram(*task.images).tobytes()
+        assert result.tobytes() == gram(*task.shared).tobytes()
     assert (len(blobs), pool.counts()["done"]) == (0, 50)
 
 
@@ -231,7 +232,7 @@ def test_a_whole_step_has_the_bits_of_one_process(pool, blobs):
 
     def compute(pool, worker, offer):
         with here:
-            (result,) = local.results([offer.task])
+            (result,) = LocalRunner(local.context).results([offer.task])
         pool.complete(worker, offer.id, [pack(part) for part in result])
 
     with Crew(pool, blobs, 2, compute):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.data.wire import digest, unpack
-from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import program_from_json
 from stillhouse.server.schedule import Progress
 
 
@@ -18,14 +18,12 @@ def test_a_worker_gets_tasks_as_plain_values_and_hands_them_in(house):
         entries += answer["tasks"]
         entry = entries.pop(0)
         task = house.task_of(entry)
-        assert entry["function"] == task.function
-        assert KernelSpec.from_json(entry["spec"]) == task.spec
-        assert tuple(entry["wrt"]) == task.wrt and entry["elements"] == task.elements
-        assert (entry["cotangent"] is None) == (task.cotangent is None)
-        if task.cotangent is not None:
-            np.testing.assert_array_equal(unpack(entry["cotangent"]), task.cotangent)
-        blobs = house.service.fetch(worker, entry["images"])["blobs"]
-        for name, x in zip(entry["images"], task.images, strict=True):
+        assert program_from_json(entry["program"]) == task.program
+        assert entry["work"] == task.work
+        for data, array in zip(entry["own"], task.own, strict=True):
+            np.testing.assert_array_equal(unpack(data), array)
+        blobs = house.service.fetch(worker, entry["shared"])["blobs"]
+        for name, x in zip(entry["shared"], task.shared, strict=True):
             assert digest(blobs[name]) == name
             np.testing.assert_array_equal(unpack(blobs[name]), x)
         answer = house.hand_in(worker, entry, 1)
@@ -41,7 +39,7 @@ def test_a_worker_gets_tasks_as_plain_values_and_hands_them_in(house):
     [
         ({}, {"version": "0.0.1"}, "0.0.1"),
         ({}, {"version": ""}, "this worker's none"),
-        ({}, {"protocol": 2}, "protocol 1, this worker 2"),
+        ({}, {"protocol": 1}, "protocol 2, this worker 1"),
         ({}, {"config_hash": "c1"}, "configuration is c0, this worker's c1"),
         ({}, {"backend": "fused"}, "by xla, this worker by fused"),
         ({"backend": "fused"}, {}, "gpu:0 cannot"),
@@ -123,7 +121,7 @@ def test_status_says_how_the_run_is_doing(house):
     first, second = status["workers"]
     assert first == {
         **{"id": idle, "host": "there", "pid": 7, "device": "gpu:0", "state": "idle"},
-        **{"elements_per_second": 0.0, "attempts": 0, "last_seen": 0.0},
+        **{"speeds": {}, "attempts": 0, "last_seen": 0.0},
     }
     assert (second["id"], second["state"], second["attempts"]) == (busy, "busy", 2)
 

@@ -45,7 +45,7 @@ def test_any_arguments_get_an_answer_and_do_no_harm(make_house, data):
         worker = house.join()
         (entry,) = house.service.lease(worker, 1)["tasks"]
         known = st.sampled_from(
-            [worker, entry["id"], entry["images"], 1, 0.5, dict(make_house.info)]
+            [worker, entry["id"], entry["shared"], 1, 0.5, dict(make_house.info)]
         )
         for _ in range(data.draw(st.integers(1, 6))):
             method = data.draw(st.sampled_from(METHODS))
@@ -81,7 +81,7 @@ def test_almost_right_arguments_get_an_answer_and_do_no_harm(make_house, data):
     try:
         worker = house.join()
         (entry,) = house.service.lease(worker, 1)["tasks"]
-        replace = {"w": worker, "t": entry["id"], "h": entry["images"][0]}
+        replace = {"w": worker, "t": entry["id"], "h": entry["shared"][0]}
         method = data.draw(st.sampled_from(sorted(right)))
         arguments = [replace.get(a, a) if type(a) is str else a for a in right[method]]
         place = data.draw(st.integers(0, len(arguments) - 1))

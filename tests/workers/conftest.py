@@ -7,6 +7,13 @@ import pytest
 from stillhouse.data.wire import digest, pack, unpack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import (
+    KernelBlock,
+    KernelBlockVjp,
+    KernelGram,
+    KernelGramVjp,
+    program_to_json,
+)
 from stillhouse.methods.tasks import Task
 from stillhouse.workers import leased
 from stillhouse.workers.loop import work
@@ -35,16 +42,13 @@ class StandIn:
         self.queue = list(self.entries)
 
     def add(self, name, task):
-        images = [self.put(pack(x)) for x in task.images]
-        cotangent = None if task.cotangent is None else pack(task.cotangent)
+        shared = [self.put(pack(x)) for x in task.shared]
         self.entries[name] = {
             "id": name,
-            "function": task.function,
-            "spec": task.spec.to_json(),
-            "images": images,
-            "cotangent": cotangent,
-            "wrt": list(task.wrt),
-            "elements": task.elements,
+            "program": program_to_json(task.program),
+            "shared": shared,
+            "own": [pack(array) for array in task.own],
+            "work": task.work,
         }
 
     def put(self, data):
@@ -114,15 +118,15 @@ def images():
 
 @pytest.fixture(scope="session")
 def tasks(images):
-    """One of every function, of the same kernel; two share their images."""
+    """One of every program, of the same kernel; two share their images."""
     g = np.random.default_rng(1).normal(size=(12, 12)).astype(np.float32)
     x1, x2 = images[:5], images[5:]
     return (
-        Task("gram", SPEC, (x1,)),
-        Task("block", SPEC, (x1, x2)),
-        Task("gram_vjp", SPEC, (x2,), g[5:, 5:]),
-        Task("block_vjp", SPEC, (x1, x2), g[:5, 5:], (0, 1)),
-        Task("block_vjp", SPEC, (x1, x2), g[:5, 5:], (1,)),
+        Task(KernelGram(SPEC), (x1,)),
+        Task(KernelBlock(SPEC), (x1, x2)),
+        Task(KernelGramVjp(SPEC), (x2,), (g[5:, 5:],)),
+        Task(KernelBlockVjp(SPEC, (0, 1)), (x1, x2), (g[:5, 5:],)),
+        Task(KernelBlockVjp(SPEC, (1,)), (x1, x2), (g[:5, 5:],)),
     )
 
 
@@ -138,10 +142,10 @@ def slowly(monkeypatch):
     class Slowly:
         begun, goes_on = threading.Event(), threading.Event()
 
-    def compute(kernel, task):
+    def compute(context, task):
         Slowly.begun.set()
         assert Slowly.goes_on.wait(PATIENCE)
-        return original(kernel, task)
+        return original(context, task)
 
     original = leased.compute
     monkeypatch.setattr(leased, "compute", compute)

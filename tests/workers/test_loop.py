@@ -6,8 +6,8 @@ import pytest
 
 import stillhouse
 from stillhouse.data.wire import digest, pack
-from stillhouse.kernels.kernel import kernel
-from stillhouse.methods.tasks import run_task
+from stillhouse.methods.programs import Context
+from stillhouse.methods.tasks import PROTOCOL, run_task
 from stillhouse.workers import leased
 from stillhouse.workers.loop import Refused, ServerGone, work
 
@@ -19,7 +19,7 @@ def assert_all_done(server, tasks):
     """Every task has the very bits that its kernel gives here."""
     assert sorted(server.results) == sorted(server.entries)
     for name, task in zip(server.entries, tasks, strict=True):
-        expected = run_task(kernel(task.spec, backend="xla", threads=1), task)
+        expected = run_task(Context("xla", 1), task)
         for result, wanted in zip(server.results[name], expected, strict=True):
             np.testing.assert_array_equal(result, wanted)
 
@@ -36,8 +36,8 @@ def test_all_tasks_are_computed_to_the_bit(stand_in, tasks):
     done = work(server, threads=1)
     assert_all_done(server, tasks)
     assert (done.end, done.tasks) == ("finished", len(tasks))
-    assert done.elements == sum(task.elements for task in tasks)
-    assert done.elements_per_second == pytest.approx(done.elements / done.seconds)
+    assert done.work == {"kernel elements": sum(task.work for task in tasks)}
+    assert done.seconds["kernel elements"] > 0
     assert server.left == ["w1"]
 
 
@@ -45,7 +45,7 @@ def test_it_says_who_it_is(stand_in):
     server = stand_in()
     work(server, device="gpu:1", threads=3)
     (info,) = server.infos
-    assert (info["version"], info["protocol"]) == (stillhouse.__version__, 1)
+    assert (info["version"], info["protocol"]) == (stillhouse.__version__, PROTOCOL)
     assert (info["device"], info["threads"], info["backend"]) == ("gpu:1", 3, "")
     assert info["host"] and info["pid"]
 
@@ -89,7 +89,7 @@ def test_it_shows_signs_of_life_while_it_computes(stand_in, tasks, slowly, backg
     assert slowly.begun.wait(PATIENCE)
     until(lambda: len(server.beats) > 5)
     assert server.beats[-1][:2] == ("w1", ["t0", "t1"])
-    assert server.beats[-1][2] == {"tasks": 0, "elements": 0, "seconds": 0.0}
+    assert server.beats[-1][2] == {"tasks": 0, "seconds": 0}
     slowly.goes_on.set()
     result()
 
@@ -184,7 +184,7 @@ def test_a_revoked_task_is_not_handed_in(stand_in, tasks, slowly, background):
 
 def test_a_task_whose_images_are_gone_is_dropped(stand_in, tasks):
     server = stand_in(tasks[:2])
-    del server.blobs[server.entries["t1"]["images"][1]]
+    del server.blobs[server.entries["t1"]["shared"][1]]
     server.revoked.add("t1")
     assert work(server, threads=1).tasks == 1
     assert list(server.results) == ["t0"]
@@ -194,7 +194,7 @@ def test_a_task_whose_images_are_gone_is_dropped(stand_in, tasks):
 @pytest.mark.parametrize("data", [b"junk", pack(np.zeros(3))])
 def test_a_blob_that_is_another_fails_the_task(stand_in, tasks, data):
     server = stand_in(tasks[:2])
-    server.blobs[server.entries["t1"]["images"][1]] = data
+    server.blobs[server.entries["t1"]["shared"][1]] = data
     assert digest(data) not in server.blobs
     assert work(server, threads=1).tasks == 1
     assert server.failures["t1"][0] == "other"
@@ -202,11 +202,11 @@ def test_a_blob_that_is_another_fails_the_task(stand_in, tasks, data):
 
 def test_a_task_that_is_none_fails(stand_in, tasks):
     server = stand_in(tasks[:2])
-    server.entries["t0"]["function"] = "os.system"
+    server.entries["t0"]["program"] = '{"program":"os.system"}'
     work(server, threads=1)
     kind, reason = server.failures["t0"]
     assert kind == "other"
-    assert "`function` must be one of" in reason
+    assert "no program 'os.system' is known here" in reason
     assert list(server.results) == ["t1"]
 
 
@@ -222,10 +222,10 @@ def test_a_task_that_is_none_fails(stand_in, tasks):
 def test_what_goes_wrong_is_told_and_the_next_task_computed(
     stand_in, tasks, monkeypatch, error, kind
 ):
-    def compute(kernel, task):
-        if task.function == "gram":
+    def compute(context, task):
+        if task.program.name == "kernel_gram":
             raise error
-        return original(kernel, task)
+        return original(context, task)
 
     original = leased.compute
     monkeypatch.setattr(leased, "compute", compute)

@@ -115,7 +115,7 @@ def test_two_workers_give_the_bits_of_one_process(service, pool, workers, proble
     while len(done) < 2 and time.monotonic() < until:
         time.sleep(0.01)
     assert [one.end for one in done] == ["finished"] * 2
-    assert sum(one.elements for one in done) >= computer.elements
+    assert sum(one.work["kernel elements"] for one in done) >= computer.elements
 
 
 @pytest.mark.parametrize("method", ["fetch", "lease", "complete", "heartbeat"])

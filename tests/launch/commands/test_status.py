@@ -15,7 +15,7 @@ WORKER = {
     "pid": 4321,
     "device": "gpu:0",
     "state": "busy",
-    "elements_per_second": 1234567.8,
+    "speeds": {"kernel elements": 1234567.8},
     "attempts": 34,
     "last_seen": 0.24,
 }
@@ -38,9 +38,9 @@ def test_a_server_s_status_in_words():
         RUN,
         "step 120/300  loss 0.01235  accuracy 0.980  4 min 10 s left",
         "tasks: 12 queued, 2 leased, 3,412 done in 3,415 attempts, 1 of them after a failure",
-        "worker  host   pid   device  state  elements/s  attempts  last seen",
-        "w1      node1  4321  gpu:0   busy   1,234,568   34        0.2 s ago",
-        "w2      node1  77    gpu:0   lost   1,234,568   34        0.2 s ago",
+        "worker  host   pid   device  state  speed                        attempts  last seen",
+        "w1      node1  4321  gpu:0   busy   1,234,568 kernel elements/s  34        0.2 s ago",
+        "w2      node1  77    gpu:0   lost   1,234,568 kernel elements/s  34        0.2 s ago",
     ]
 
 

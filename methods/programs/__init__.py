@@ -1,0 +1,36 @@
+"""What tasks compute: one file a program, and all of them registered here."""
+
+from stillhouse.methods.programs.context import Context, UnsupportedError
+from stillhouse.methods.programs.kernel_block import KernelBlock
+from stillhouse.methods.programs.kernel_block_vjp import KernelBlockVjp
+from stillhouse.methods.programs.kernel_gram import KernelGram
+from stillhouse.methods.programs.kernel_gram_vjp import KernelGramVjp
+from stillhouse.methods.programs.program import (
+    KERNEL_ELEMENTS,
+    PASSES,
+    Arrays,
+    ArrayType,
+    Halves,
+    Program,
+    Types,
+)
+from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
+
+__all__ = [
+    "KERNEL_ELEMENTS",
+    "PASSES",
+    "ArrayType",
+    "Arrays",
+    "Context",
+    "Halves",
+    "KernelBlock",
+    "KernelBlockVjp",
+    "KernelGram",
+    "KernelGramVjp",
+    "Program",
+    "Types",
+    "UnsupportedError",
+    "program_from_json",
+    "program_to_json",
+    "register",
+]
