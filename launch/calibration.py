@@ -12,6 +12,7 @@ from stillhouse.launch.job import Job
 from stillhouse.methods.coresets import noise_images
 from stillhouse.methods.costs import step_elements
 from stillhouse.methods.ridge import krr_step
+from stillhouse.methods.tiled import TiledComputer
 
 # Blocks grow until one pass takes this long: short ones are all overhead.
 _LONG_ENOUGH = 0.5
@@ -75,7 +76,7 @@ class _Blocks:
     """Blocks of a kernel, timed at growing sizes."""
 
     def __init__(self, job: Job, spec: KernelSpec, x_s: np.ndarray, x_t: np.ndarray) -> None:
-        self._computer, self._spec = job.computer, spec
+        self._computer, self._spec = TiledComputer(job.runner), spec
         self._x_s, self._x_t = x_s, x_t
         self.warming = 0.0
 

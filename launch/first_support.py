@@ -3,8 +3,8 @@
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform
+from stillhouse.methods.algorithm import Support
 from stillhouse.methods.coresets import kmeans_centres, noise_images, random_subset
-from stillhouse.server.algorithms import Support
 
 
 def first_support(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 from stillhouse.data.augmentation import Augmentation
@@ -12,10 +13,13 @@ from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.first_support import first_support
 from stillhouse.launch.settings.run import DistillConfig
-from stillhouse.methods.computer import KernelComputer
+from stillhouse.methods.algorithm import Algorithm, Support
 from stillhouse.methods.costs import RunCost
-from stillhouse.methods.kip import KipConfig
-from stillhouse.server.algorithms import Algorithm, Kip, LabelSolve, Support
+from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.kip import Kip, KipConfig
+from stillhouse.methods.label_solve import LabelSolve
+from stillhouse.methods.tasks import TaskRunner
+from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
 
@@ -39,7 +43,7 @@ class Job:
         schedule: when things happen.
         cost: what it costs.
         backend: the name of the backend that computes kernels, wherever.
-        computer: who computes kernels.
+        runner: who computes tasks.
         folder: where it goes.
     """
 
@@ -51,7 +55,7 @@ class Job:
     schedule: Schedule
     cost: RunCost
     backend: str
-    computer: KernelComputer
+    runner: TaskRunner
     folder: RunFolder
 
     @property
@@ -127,9 +131,30 @@ class Job:
         seed = self.config.method.seed
         return TargetBatches(self.dataset, transform, self.targets, seed, augmentation)
 
-    def algorithm(self, transform: Transform, batches: TargetBatches) -> Algorithm[Any]:
-        """Return the method, which learns from `batches` if it is one that learns from batches."""
+    def algorithm(
+        self,
+        transform: Transform,
+        batches: TargetBatches,
+        runner: TaskRunner,
+        should_stop: Callable[[], bool],
+    ) -> Algorithm[Any]:
+        """Return the method.
+
+        Args:
+            transform: of the images.
+            batches: what it learns from, if it is one that learns from batches.
+            runner: computes its tasks.
+            should_stop: asked while it scores whether to give up.
+        """
         method, specs = self.config.method, tuple(self.kernels.values())
+        computer = TiledComputer(runner)
+        scoring = KrrScoring(
+            computer,
+            self.kernels,
+            self.batches(transform, augmented=False),
+            method.regularisation,
+            should_stop=should_stop,
+        )
 
         def start() -> Support:
             return self.first_support(transform)
@@ -141,8 +166,9 @@ class Job:
                 self.dataset,
                 transform,
                 self.targets,
-                self.computer,
+                computer,
                 start,
+                scoring,
             )
         config = KipConfig(
             specs,
@@ -152,7 +178,7 @@ class Job:
             method.regularisation,
             method.seed,
         )
-        return Kip(config, batches, self.computer, start)
+        return Kip(config, batches, computer, start, scoring)
 
     def first_support(self, transform: Transform) -> Support:
         """Return the images and labels from which the run starts, in the kernel's space."""

@@ -30,9 +30,10 @@ from stillhouse.methods.costs import (
     label_solve_cost,
     step_elements,
 )
+from stillhouse.methods.programs import Context
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
-from stillhouse.workers.local import LocalComputer
+from stillhouse.workers.local import LocalRunner
 
 _TARGETS = 1000
 # What a compiled kernel holds beside its arguments and results.
@@ -71,9 +72,9 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     cost = _cost(config, dataset, len(kernels), support_size, targets, schedule)
     if for_real:
         check_memory(cost, available_memory())
-    computer = LocalComputer(config.compute.backend, config.compute.threads)
+    context = Context(config.compute.backend, config.compute.threads)
     # Raises if the backend cannot.
-    backend, *_ = (computer.kernel(spec).backend for spec in kernels.values())
+    backend, *_ = (context.kernel(spec).backend for spec in kernels.values())
     folder = RunFolder(out or _default_folder(config, kernels, support_size))
     job = Job(
         config=config,
@@ -84,7 +85,7 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
         schedule=schedule,
         cost=cost,
         backend=backend,
-        computer=computer,
+        runner=LocalRunner(context),
         folder=folder,
     )
     if for_real:

@@ -31,7 +31,7 @@ class ProgressReporter:
         self._handler.setFormatter(absl_logging.PythonFormatter())
         self._shows_bar = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm | None = None
-        self._speed = 0.0
+        self._speeds: dict[str, float] = {}
         self._first_step: int | None = None
         self._timed_from: tuple[int, float] | None = None
         self._began = time.monotonic()
@@ -62,9 +62,9 @@ class ProgressReporter:
                 self._log(f"going on after step {progress.step}")
         elif self._timed_from is None:
             self._timed_from = progress.step, now
-        if progress.elements_per_second:
-            share = 2 ** (-1 / _HALF_LIFE) if self._speed else 0.0
-            self._speed = share * self._speed + (1 - share) * progress.elements_per_second
+        for unit, speed in progress.speeds.items():
+            share = 2 ** (-1 / _HALF_LIFE) if unit in self._speeds else 0.0
+            self._speeds[unit] = share * self._speeds.get(unit, 0.0) + (1 - share) * speed
         self._test_accuracy = progress.values.get("test_accuracy", self._test_accuracy)
         if self._shows_bar:
             self._show(progress)
@@ -101,8 +101,8 @@ class ProgressReporter:
             parts.append(f"accuracy {values['accuracy']:.3f}")
         if self._test_accuracy is not None:
             parts.append(f"test {self._test_accuracy:.3f}")
-        if self._speed:
-            parts.append(f"{tqdm.format_sizeof(self._speed)} elements/s")
+        for unit, speed in self._speeds.items():
+            parts.append(f"{tqdm.format_sizeof(speed)} {unit}/s")
         left = self._seconds_left(progress)
         if time_left and left is not None:
             parts.append(f"{short_time(left)} left")

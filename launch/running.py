@@ -15,11 +15,10 @@ from stillhouse.launch.errors import BAD_INPUT, STOPPED, CommandError, bad_input
 from stillhouse.launch.job import Job
 from stillhouse.launch.progress import ProgressReporter, short_time
 from stillhouse.launch.signals import StopSignals
-from stillhouse.methods.kip import NonFiniteLossError
-from stillhouse.methods.tasks import TaskFailedError
+from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
+from stillhouse.methods.tasks import Tally, TaskFailedError
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
-from stillhouse.server.evaluation import Evaluation, Interrupted
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.outcome import finish
 from stillhouse.server.schedule import Progress
@@ -47,7 +46,7 @@ def run_job(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
-    """Run a job to its end, by its own computer, and return the exit code.
+    """Run a job to its end, by its own runner, and return the exit code.
 
     Args:
         job: what to run.
@@ -94,18 +93,14 @@ def learn(
         CheckpointError: if the last checkpoint is none of this run.
         OSError: if the folder cannot be written.
     """
-    evaluation = Evaluation(
-        job.computer,
-        job.kernels,
-        job.batches(transform, augmented=False),
-        job.config.method.regularisation,
-        should_stop=should_stop,
-    )
+    tally = Tally(job.runner)
+    targets = batches(job.batches(transform, augmented=True))
     outcome = distil(
-        job.algorithm(transform, batches(job.batches(transform, augmented=True))),
+        job.algorithm(transform, targets, tally, should_stop),
         schedule=job.schedule,
-        evaluation=evaluation,
+        tally=tally,
         folder=job.folder,
+        should_stop=should_stop,
         report=report,
     )
     finish(job.folder, outcome, transform=transform, card=job.card())
@@ -135,7 +130,7 @@ _GO_ON = "the same command goes on from there"
 
 def _what_to_try(job: Job, error: FloatingPointError) -> str:
     advice = "with another --out"
-    if job.config.method.method == "kip" and not isinstance(error, NonFiniteLossError):
+    if job.config.method.method == "kip" and not isinstance(error, NonFiniteStepError):
         rate = job.config.method.learning_rate
         advice = f"or try a lower `learning_rate` (now {rate:g}), {advice}"
     return f"{one_line(error)}, {advice}"

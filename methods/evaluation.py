@@ -1,11 +1,14 @@
 """How well a support set predicts: KRR on images it was not made for."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from stillhouse.data.batches import TargetBatches
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import Interrupted
 from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.ridge import krr_weights
 
@@ -65,3 +68,74 @@ def evaluate_krr(
     if not np.isfinite(squares):
         raise FloatingPointError("the predictions hold NaN or infinite values")
     return Scores(correct / count, squares / (2 * count * weights.shape[1]))
+
+
+Chunk = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class KrrScoring:
+    """How a run scores a support set that is meant for KRR.
+
+    Attributes:
+        computer: who computes kernels.
+        kernels: the kernels by name; the first one's scores are the run's.
+        batches: the target batches, not augmented: test images come in chunks of their size.
+        regularisation: the ridge.
+        should_stop: asked between chunks whether to give up.
+    """
+
+    computer: KernelComputer
+    kernels: Mapping[str, KernelSpec]
+    batches: TargetBatches
+    regularisation: float
+    should_stop: Callable[[], bool] = lambda: False
+
+    def test(
+        self, images: np.ndarray, labels: np.ndarray, kernel: str | None = None
+    ) -> dict[str, float]:
+        """Return "test_accuracy" and "test_mse" on all test images, by a kernel or the first.
+
+        Raises:
+            Interrupted: if asked to stop.
+            FloatingPointError: if the predictions are not finite.
+        """
+        name = next(iter(self.kernels)) if kernel is None else kernel
+        chunks = self.batches.chunks("test", self.batches.batch_size)
+        scores = self._score(self.kernels[name], images, labels, chunks)
+        return {"test_accuracy": scores.accuracy, "test_mse": scores.mse}
+
+    def final(
+        self, images: np.ndarray, labels: np.ndarray, step: int, scores: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Return the scores on training images, and those of the other kernels.
+
+        Args:
+            images: the support images.
+            labels: their labels.
+            step: the class-balanced sample of training images is the batch of this step.
+            scores: what `test` gave by the first kernel.
+        """
+        first, *others = self.kernels
+        tests = {first: scores} | {name: self.test(images, labels, name) for name in others}
+        train = self._score(self.kernels[first], images, labels, [self.batches.batch(step)])
+        return {
+            "train_accuracy": train.accuracy,
+            "train_mse": train.mse,
+            "test_by_kernel": {
+                name: {"accuracy": test["test_accuracy"], "mse": test["test_mse"]}
+                for name, test in tests.items()
+            },
+        }
+
+    def _score(
+        self, spec: KernelSpec, images: np.ndarray, labels: np.ndarray, chunks: Iterable[Chunk]
+    ) -> Scores:
+        chunks = self._until_stopped(chunks)
+        return evaluate_krr(self.computer, spec, images, labels, chunks, self.regularisation)
+
+    def _until_stopped(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            if self.should_stop():
+                raise Interrupted
+            yield chunk

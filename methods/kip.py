@@ -6,34 +6,20 @@ is stopped and resumed ends as one that was not.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import optax
 
+from stillhouse.data.batches import TargetBatches
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import NonFiniteStepError, Support
 from stillhouse.methods.computer import KernelComputer
+from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 from stillhouse.methods.ridge import krr_step
-
-
-class NonFiniteLossError(FloatingPointError):
-    """A step met NaN or infinity; the state it started from is as it was.
-
-    Attributes:
-        step: the number of the step that failed, counted from 1; the state is that after
-            step - 1 steps.
-    """
-
-    def __init__(self, step: int, what: str, config: "KipConfig") -> None:
-        super().__init__(
-            f"step {step}: {what} is not finite; try a lower `learning_rate` (now "
-            f"{config.learning_rate:g}), a larger `regularisation` (now "
-            f"{config.regularisation:g}), or support images that differ more"
-        )
-        self.step = step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,16 +79,28 @@ class KipState:
     """What a step starts from, and ends with.
 
     Attributes:
-        step: the number of steps taken.
-        images: float32 `[s, h, w, c]`, in the space in which the kernel sees them.
-        labels: float32 `[s, k]`.
-        opt_state: Adam's moments, a tree of arrays.
+        learned: the images, float32 `[s, h, w, c]` in the space in which the kernel sees them, and
+            the labels, float32 `[s, k]`, where these are learned too.
+        fixed: the labels, where they are not.
     """
 
-    step: int
-    images: np.ndarray
-    labels: np.ndarray
-    opt_state: optax.OptState
+    learned: Learned
+    fixed: Mapping[str, np.ndarray]
+
+    @property
+    def step(self) -> int:
+        """The number of steps taken."""
+        return self.learned.step
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images as they are now."""
+        return self.learned.arrays["images"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels as they are now."""
+        return {**self.learned.arrays, **self.fixed}["labels"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +142,9 @@ def initial_state(config: KipConfig, images: np.ndarray, labels: np.ndarray) -> 
             raise ValueError(f"`{name}` must be finite, got NaN or infinity")
     for spec in config.specs:
         spec.architecture.check_image(images.shape[1], images.shape[2])
-    with _on_cpu():
-        opt_state = config.optimiser().init(_parameters(config, images, labels))
-        return KipState(0, images, labels, _to_numpy(opt_state))
+    both = {"images": images, "labels": labels}
+    learned = {name: both.pop(name) for name in _learned(config)}
+    return KipState(begin_learning(config.optimiser(), learned), both)
 
 
 def kip_step(
@@ -167,7 +165,7 @@ def kip_step(
 
     Raises:
         ValueError: if the target batch does not fit the support set.
-        NonFiniteLossError: if the loss, its gradient or the update is NaN or infinite.
+        NonFiniteStepError: if the loss, its gradient or the update is NaN or infinite.
 
     References:
         Nguyen, Chen, Lee. Dataset Meta-Learning from Kernel Ridge-Regression. ICLR 2021,
@@ -188,28 +186,19 @@ def kip_step(
     for matrix, cotangent in (("K_ss", g_ss), ("K_ts", g_ts)):
         _check_finite(config, state, f"gradient of {matrix}", cotangent)
     g_images = computer.backward(spec, state.images, x_t, g_ss, g_ts)
-    with _on_cpu():
-        parameters = _parameters(config, state.images, state.labels)
-        gradient = _parameters(config, g_images, ridge.g_labels.astype(np.float32))
-        updates, opt_state = config.optimiser().update(gradient, state.opt_state)
-        parameters = _to_numpy(optax.apply_updates(parameters, updates))
-        opt_state = _to_numpy(opt_state)
-    for name, array in parameters.items():
+    gradients = {"images": g_images, "labels": ridge.g_labels.astype(np.float32)}
+    learned = state.learned.updated(
+        config.optimiser(), {name: gradients[name] for name in _learned(config)}
+    )
+    for name, array in learned.arrays.items():
         _check_finite(config, state, f"update of the {name}", array)
-    images, labels = parameters["images"], parameters.get("labels", state.labels)
     metrics = StepMetrics(ridge.loss, ridge.accuracy, spec)
-    return KipState(state.step + 1, images, labels, opt_state), metrics
+    return KipState(learned, state.fixed), metrics
 
 
 def state_to_arrays(state: KipState) -> dict[str, np.ndarray]:
     """Return the state as named arrays, for `np.savez`; nothing is rounded."""
-    leaves = jax.tree_util.tree_leaves(state.opt_state)
-    return {
-        "step": np.asarray(state.step, np.int64),
-        "images": state.images,
-        "labels": state.labels,
-        **{f"opt_state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)},
-    }
+    return {**state.learned.to_arrays(), **state.fixed}
 
 
 def state_from_arrays(config: KipConfig, arrays: Mapping[str, np.ndarray]) -> KipState:
@@ -218,36 +207,75 @@ def state_from_arrays(config: KipConfig, arrays: Mapping[str, np.ndarray]) -> Ki
     Raises:
         ValueError: if an array is missing, or is not of the shape and dtype that `config` implies.
     """
+    names = _learned(config)
+    learned = restore_learning(config.optimiser(), arrays, names)
     try:
-        empty = initial_state(config, arrays["images"], arrays["labels"])
-        leaves, tree = jax.tree_util.tree_flatten(empty.opt_state)
-        read = [np.asarray(arrays[f"opt_state/{i}"]) for i in range(len(leaves))]
-        step = int(arrays["step"])
+        fixed = {n: np.asarray(arrays[n]) for n in ("images", "labels") if n not in names}
     except KeyError as error:
-        raise ValueError(f"not a KIP state of this config: the array {error} is missing") from error
-    for i, (leaf, found) in enumerate(zip(leaves, read, strict=True)):
-        if leaf.shape != found.shape or leaf.dtype != found.dtype:
-            raise ValueError(
-                f"not a KIP state of this config: opt_state/{i} is {found.dtype} {found.shape}, "
-                f"expected {leaf.dtype} {leaf.shape}"
-            )
-    opt_state = jax.tree_util.tree_unflatten(tree, read)
-    return KipState(step, empty.images, empty.labels, opt_state)
+        raise ValueError(f"not a state of these settings: the array {error} is missing") from error
+    state = KipState(learned, fixed)
+    initial_state(config, state.images, state.labels)  # Raises if they are none.
+    return state
 
 
-def _parameters(config: KipConfig, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    return {"images": images, "labels": labels} if config.learn_labels else {"images": images}
+@dataclasses.dataclass(frozen=True)
+class Kip:
+    """KIP as an `Algorithm`: a step learns from one target batch.
+
+    Attributes:
+        config: its parameters.
+        batches: the target batches.
+        computer: who computes kernels.
+        start: gives the images and labels to start from; called for a new run only.
+        scoring: scores the support set.
+    """
+
+    config: KipConfig
+    batches: TargetBatches
+    computer: KernelComputer
+    start: Callable[[], Support]
+    scoring: KrrScoring
+
+    def begin(self) -> KipState:
+        """Return the state before the first step."""
+        return initial_state(self.config, *self.start())
+
+    def advance(self, state: KipState, step: int) -> tuple[KipState, dict[str, float]]:
+        """Return the state after step `step`, and what it measured."""
+        x_t, y_t = self.batches.batch(state.step)
+        state, metrics = kip_step(self.config, state, self.computer, x_t, y_t)
+        return state, {"loss": metrics.loss, "accuracy": metrics.accuracy}
+
+    def support(self, state: KipState) -> Support:
+        """Return the images and labels as they are now."""
+        return state.images, state.labels
+
+    def score(self, state: KipState) -> dict[str, float]:
+        """Return the scores of KRR on all test images."""
+        return self.scoring.test(*self.support(state))
+
+    def final_scores(self, state: KipState, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Return the scores on training images, and those by the other kernels."""
+        return self.scoring.final(*self.support(state), state.step, scores)
+
+    def save(self, state: KipState) -> dict[str, np.ndarray]:
+        """Return the state as arrays."""
+        return state_to_arrays(state)
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> KipState:
+        """Return the state that `save` gave."""
+        return state_from_arrays(self.config, arrays)
+
+
+def _learned(config: KipConfig) -> tuple[str, ...]:
+    return ("images", "labels") if config.learn_labels else ("images",)
 
 
 def _check_finite(config: KipConfig, state: KipState, name: str, value: float | np.ndarray) -> None:
     if not np.isfinite(value).all():
-        raise NonFiniteLossError(state.step + 1, f"the {name}", config)
-
-
-def _on_cpu() -> Any:
-    # The update is small; on one kind of device its bits are the same wherever kernels are made.
-    return jax.default_device(jax.devices("cpu")[0])
-
-
-def _to_numpy(tree: Any) -> Any:
-    return jax.tree_util.tree_map(np.asarray, tree)
+        raise NonFiniteStepError(
+            state.step + 1,
+            f"the {name}",
+            f"a lower `learning_rate` (now {config.learning_rate:g}), a larger `regularisation` "
+            f"(now {config.regularisation:g}), or support images that differ more",
+        )

@@ -1,11 +1,20 @@
 """Label Solve: the best labels of fixed support images, in closed form, streamed over targets."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 
+from stillhouse.data.dataset import Dataset
+from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.transforms import Transform
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import Support
+from stillhouse.methods.computer import KernelComputer
+from stillhouse.methods.evaluation import KrrScoring
 from stillhouse.methods.ridge import ridge_factor
 
 _STATE = ("factor", "gram", "moments", "squares", "chunks", "targets")
@@ -141,3 +150,91 @@ class LabelSolver:
         kept = values > max(rcond**2 * values[-1], 0.0)
         vectors = vectors[:, kept]
         return vectors @ ((vectors.T @ self._moments) / values[kept, None])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelSolveState:
+    """The images, their first labels, and the sums over the chunks seen so far."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    solver: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSolve:
+    """Label Solve as an `Algorithm`: a step sees one chunk of the training images, in order.
+
+    Attributes:
+        spec: the kernel.
+        regularisation: the ridge.
+        dataset: whose training images are the targets, in order.
+        transform: brings them into the kernel's space.
+        chunk: how many of them a step sees.
+        computer: who computes kernels.
+        start: gives the images, and the labels to compare with; called for a new run only.
+        scoring: scores the support set.
+    """
+
+    spec: KernelSpec
+    regularisation: float
+    dataset: Dataset
+    transform: Transform
+    chunk: int
+    computer: KernelComputer
+    start: Callable[[], Support]
+    scoring: KrrScoring
+
+    @property
+    def steps(self) -> int:
+        """The number of chunks."""
+        return -(-len(self.dataset.y_train) // self.chunk)
+
+    def begin(self) -> LabelSolveState:
+        """Return the state before the first step."""
+        images, labels = self.start()
+        gram = self.computer.gram(self.spec, images)
+        solver = LabelSolver(gram, labels.shape[1], regularisation=self.regularisation)
+        return LabelSolveState(images, labels, solver.to_arrays())
+
+    def advance(
+        self, state: LabelSolveState, step: int
+    ) -> tuple[LabelSolveState, dict[str, float]]:
+        """Return the state after step `step`, and what it measured."""
+        part = slice((step - 1) * self.chunk, step * self.chunk)
+        x_t = self.transform.apply(self.dataset.x_train[part])
+        y_t = centred_one_hot(self.dataset.y_train[part], self.dataset.num_classes)
+        K_ts = self.computer.cross(self.spec, x_t, state.images)
+        solver = LabelSolver.from_arrays(state.solver)
+        solver.update(K_ts, y_t)
+        after = LabelSolveState(state.images, state.labels, solver.to_arrays())
+        return after, {"loss": solver.loss(solver.solve())}
+
+    def support(self, state: LabelSolveState) -> Support:
+        """Return the images and labels as they are now."""
+        solver = LabelSolver.from_arrays(state.solver)
+        return state.images, solver.solve() if solver.targets else state.labels
+
+    def score(self, state: LabelSolveState) -> dict[str, float]:
+        """Return the scores of KRR on all test images."""
+        return self.scoring.test(*self.support(state))
+
+    def final_scores(self, state: LabelSolveState, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Return the scores on training images."""
+        chunks = int(state.solver["chunks"])
+        return self.scoring.final(*self.support(state), chunks, scores)
+
+    def save(self, state: LabelSolveState) -> dict[str, np.ndarray]:
+        """Return the state as arrays."""
+        solver = {f"solver/{name}": array for name, array in state.solver.items()}
+        return {"images": state.images, "labels": state.labels, **solver}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> LabelSolveState:
+        """Return the state that `save` gave."""
+        solver = {
+            name.removeprefix("solver/"): array
+            for name, array in arrays.items()
+            if name.startswith("solver/")
+        }
+        LabelSolver.from_arrays(solver)  # Raises if it is not whole.
+        return LabelSolveState(arrays["images"], arrays["labels"], solver)

@@ -88,6 +88,27 @@ class TaskRunner(Protocol):
         ...
 
 
+class Tally:
+    """A `TaskRunner` that passes tasks on, and counts their work.
+
+    Args:
+        runner: computes them.
+
+    Attributes:
+        work: the work units whose results have come, by what they are.
+    """
+
+    def __init__(self, runner: TaskRunner) -> None:
+        self.work: dict[str, int] = {}
+        self._runner = runner
+
+    def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
+        """Yield the results of each task, in the order of the tasks."""
+        for task, results in zip(tasks, self._runner.results(tasks), strict=True):
+            self.work[task.program.unit] = self.work.get(task.program.unit, 0) + task.work
+            yield results
+
+
 def run_task(context: Context, task: Task) -> Arrays:
     """Compute a task here.
 

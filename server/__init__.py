@@ -1,10 +1,8 @@
 """Runs: their loop, their folder, their checkpoints and metrics, and the workers that compute."""
 
-from stillhouse.server.algorithms import Algorithm, Kip, LabelSolve
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.checkpoints import Checkpoint, CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
-from stillhouse.server.evaluation import Evaluation, Interrupted
 from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.metrics import MetricsLog, read_metrics
 from stillhouse.server.outcome import Outcome, finish
@@ -17,15 +15,10 @@ from stillhouse.server.service import Service
 from stillhouse.server.simulation import Simulation, simulate
 
 __all__ = [
-    "Algorithm",
     "BlobStore",
     "Checkpoint",
     "CheckpointError",
     "CheckpointStore",
-    "Evaluation",
-    "Interrupted",
-    "Kip",
-    "LabelSolve",
     "MetricsLog",
     "Outcome",
     "PlannedTask",

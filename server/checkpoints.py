@@ -12,7 +12,8 @@ import numpy as np
 
 from stillhouse.data.archive import npz_names, read_npz, write_npz
 
-FORMAT_VERSION = 1
+# 2: "work" by unit, in place of "kernel_elements"; scores under their full names.
+FORMAT_VERSION = 2
 _NAME = re.compile(r"step-(\d{6,})\.npz")
 _META = "meta"
 _PREFIX = "state/"

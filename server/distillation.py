@@ -8,17 +8,15 @@ was recorded after the last checkpoint is dropped and done again.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
-from stillhouse.methods.computer import KernelComputer
-from stillhouse.methods.evaluation import Scores
-from stillhouse.methods.kip import NonFiniteLossError
-from stillhouse.server.algorithms import Algorithm
+from stillhouse.methods.algorithm import Algorithm, Interrupted, NonFiniteStepError
+from stillhouse.methods.programs import KERNEL_ELEMENTS
+from stillhouse.methods.tasks import Tally
 from stillhouse.server.checkpoints import Checkpoint, CheckpointError, CheckpointStore
-from stillhouse.server.evaluation import Evaluation, Interrupted
 from stillhouse.server.metrics import MetricsLog
-from stillhouse.server.outcome import Outcome
+from stillhouse.server.outcome import Outcome, key
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Progress, Schedule
 
@@ -32,8 +30,9 @@ def distil(
     algorithm: Algorithm[S],
     *,
     schedule: Schedule,
-    evaluation: Evaluation,
+    tally: Tally,
     folder: RunFolder,
+    should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """Run a method to its end, from its beginning or from the last checkpoint.
@@ -41,8 +40,9 @@ def distil(
     Args:
         algorithm: the method.
         schedule: how long it runs, and when it scores and saves.
-        evaluation: scores the support set; its `should_stop` is asked after each step too.
+        tally: the runner of the method's tasks, whose work is recorded.
         folder: the run's folder, made.
+        should_stop: asked after each step whether to give up.
         report: told of the progress; keep it quick.
 
     Raises:
@@ -57,7 +57,7 @@ def distil(
     saved = store.latest()
     last_step = None if saved is None else saved.step
     with MetricsLog(folder.metrics, folder.tensorboard, last_step=last_step) as metrics:
-        run = _Run(algorithm, schedule, evaluation, store, metrics, report)
+        run = _Run(algorithm, schedule, tally, store, metrics, should_stop, report)
         try:
             if saved is None:
                 run.begin()
@@ -67,10 +67,10 @@ def distil(
         except Interrupted as interruption:
             run.save()
             raise Interrupted(run.step) from interruption
-        except (NonFiniteLossError, CheckpointError):
+        except (NonFiniteStepError, CheckpointError):
             raise  # The first names the step itself.
         except (FloatingPointError, ValueError) as error:
-            # Sizes were checked before the run: what a kernel refuses by now is a value.
+            # Sizes were checked before the run: what a program refuses by now is a value.
             done = run.step == schedule.steps
             where = "the last evaluation" if done else f"step {run.step + 1}"
             raise FloatingPointError(f"{where}: {error}") from error
@@ -82,14 +82,15 @@ class _Run(Generic[S]):
 
     algorithm: Algorithm[S]
     schedule: Schedule
-    evaluation: Evaluation
+    tally: Tally
     store: CheckpointStore
     metrics: MetricsLog
+    should_stop: Callable[[], bool]
     report: Callable[[Progress], None]
     step: int = 0
     state: S | None = None
-    test: Scores | None = None
-    elements: int = 0
+    scores: Mapping[str, float] | None = None
+    work: Mapping[str, int] = dataclasses.field(default_factory=dict)
     saved_step: int | None = None
 
     def __post_init__(self) -> None:
@@ -97,19 +98,18 @@ class _Run(Generic[S]):
         self._seconds_before = 0.0
 
     def begin(self) -> None:
-        counter = _Counter(self.evaluation.computer)
+        counter = _Counter(self.tally)
         state = self.algorithm.begin()
         if self.schedule.evaluates(0):
-            self.test = self.evaluation.test(*self.algorithm.support(state))
-            self._record(0, _test_values(self.test), 0.0)
-        self.state, self.elements = state, counter.elements
+            self.scores = self.algorithm.score(state)
+            self._record(0, self.scores, {})
+        self.state, self.work = state, counter.added_to({})
         self.save()
 
     def restore(self, saved: Checkpoint) -> None:
         try:
             self.state = self.algorithm.restore(saved.arrays)
-            self.test = None if saved.meta["test"] is None else Scores(**saved.meta["test"])
-            self.elements = int(saved.meta["kernel_elements"])
+            self.scores, self.work = _scores_and_work(saved.meta)
             self._seconds_before = float(saved.meta["seconds"])
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
@@ -119,10 +119,9 @@ class _Run(Generic[S]):
         self.step = self.saved_step = saved.step
 
     def to_the_end(self) -> Outcome:
-        values = {} if self.test is None else _test_values(self.test)
-        self.report(Progress(self.step, self.schedule.steps, values))
+        self.report(Progress(self.step, self.schedule.steps, self.scores or {}))
         while self.step < self.schedule.steps:
-            if self.evaluation.should_stop():
+            if self.should_stop():
                 raise Interrupted
             self._advance()
             late = time.monotonic() - self._saved_at > _SECONDS_BETWEEN_CHECKPOINTS
@@ -136,8 +135,7 @@ class _Run(Generic[S]):
         if self.state is None or self.step == self.saved_step:
             return
         self.metrics.sync()
-        test = None if self.test is None else dataclasses.asdict(self.test)
-        meta = {"test": test, "kernel_elements": self.elements, "seconds": self._seconds()}
+        meta = {"scores": self.scores, "work": self.work, "seconds": self._seconds()}
         self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta))
         self.saved_step, self._saved_at = self.step, time.monotonic()
 
@@ -156,51 +154,61 @@ class _Run(Generic[S]):
     def _advance(self) -> None:
         """Take a step; one that fails or is interrupted leaves all as it was."""
         assert self.state is not None
-        test, counter = self.test, _Counter(self.evaluation.computer)
+        scores, counter = self.scores, _Counter(self.tally)
         state, values = self.algorithm.advance(self.state, self.step + 1)
-        speed = counter.per_second
+        speeds = counter.per_second()
         if self.schedule.evaluates(self.step + 1):
-            test = self.evaluation.test(*self.algorithm.support(state))
-            values |= _test_values(test)
-        self._record(self.step + 1, values, speed)
-        self.state, self.test, self.step = state, test, self.step + 1
-        self.elements += counter.elements
-        self.report(Progress(self.step, self.schedule.steps, values, speed))
+            scores = self.algorithm.score(state)
+            values = {**values, **scores}
+        self._record(self.step + 1, values, speeds)
+        self.state, self.scores, self.step = state, scores, self.step + 1
+        self.work = counter.added_to(self.work)
+        self.report(Progress(self.step, self.schedule.steps, values, speeds))
 
     def _outcome(self) -> Outcome:
-        assert self.state is not None and self.test is not None, "the last step is evaluated"
+        assert self.state is not None and self.scores is not None, "the last step is evaluated"
         images, labels = self.algorithm.support(self.state)
-        first, *others = self.evaluation.kernels
-        counter = _Counter(self.evaluation.computer)
-        test = {first: self.test}
-        test |= {name: self.evaluation.test(images, labels, name) for name in others}
-        train = self.evaluation.train(images, labels, self.step)
-        elements = self.elements + counter.elements
-        return Outcome(images, labels, test, train, self.step, self._seconds(), elements)
+        counter = _Counter(self.tally)
+        scores = {**self.scores, **self.algorithm.final_scores(self.state, self.scores)}
+        work = counter.added_to(self.work)
+        return Outcome(images, labels, scores, self.step, self._seconds(), work)
 
-    def _record(self, step: int, values: dict[str, float], speed: float) -> None:
-        extra = {"elements_per_second": round(speed, 1), "seconds": self._seconds()}
-        self.metrics.write(step, {**values, **extra}, wall_time=time.time())
+    def _record(self, step: int, values: Mapping[str, float], speeds: Mapping[str, float]) -> None:
+        extra = {f"{key(unit)}_per_second": round(speed, 1) for unit, speed in speeds.items()}
+        values = {**values, **extra, "seconds": self._seconds()}
+        self.metrics.write(step, values, wall_time=time.time())
 
     def _seconds(self) -> float:
         return round(self._seconds_before + time.monotonic() - self._started, 3)
 
 
 class _Counter:
-    """Kernel elements, and how fast they came, since it was made."""
+    """Work units, and how fast they came, since it was made."""
 
-    def __init__(self, computer: KernelComputer) -> None:
-        self._computer = computer
-        self._first, self._started = computer.elements, time.monotonic()
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._first, self._started = dict(tally.work), time.monotonic()
 
-    @property
-    def elements(self) -> int:
-        return self._computer.elements - self._first
+    def _work(self) -> dict[str, int]:
+        counts = {unit: n - self._first.get(unit, 0) for unit, n in self._tally.work.items()}
+        return {unit: count for unit, count in counts.items() if count}
 
-    @property
-    def per_second(self) -> float:
-        return self.elements / max(time.monotonic() - self._started, 1e-9)
+    def added_to(self, work: Mapping[str, int]) -> dict[str, int]:
+        """Return the work of before, and what has come since."""
+        new = self._work()
+        return {unit: work.get(unit, 0) + new.get(unit, 0) for unit in {**work, **new}}
+
+    def per_second(self) -> dict[str, float]:
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        return {unit: count / seconds for unit, count in self._work().items()}
 
 
-def _test_values(scores: Scores) -> dict[str, float]:
-    return {"test_accuracy": scores.accuracy, "test_mse": scores.mse}
+def _scores_and_work(
+    meta: Mapping[str, Any],
+) -> tuple[Mapping[str, float] | None, Mapping[str, int]]:
+    """Return what a checkpoint carries on, also one of the first format."""
+    if "kernel_elements" in meta:
+        test = meta["test"]
+        scores = None if test is None else {f"test_{name}": test[name] for name in test}
+        return scores, {KERNEL_ELEMENTS: int(meta["kernel_elements"])}
+    return meta["scores"], {unit: int(count) for unit, count in meta["work"].items()}

@@ -20,7 +20,6 @@ _TAGS = {
     "accuracy": "accuracy/train_batch",
     "test_accuracy": "accuracy/test",
     "test_mse": "mse/test",
-    "elements_per_second": "elements_per_second",
 }
 
 
@@ -60,8 +59,9 @@ class MetricsLog:
         """
         self._file.write(_line({"step": step, **values}))
         self._file.flush()  # A killed process loses none; `sync` is for a machine that stops.
-        for name, tag in _TAGS.items():
-            if name in values:
+        for name in values:
+            tag = name if name.endswith("_per_second") else _TAGS.get(name)
+            if tag is not None:
                 summary = Summary(value=[Summary.Value(tag=tag, simple_value=values[name])])
                 self._events.write_event(Event(wall_time=wall_time, step=step, summary=summary))
 

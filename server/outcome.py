@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from stillhouse.data.card import Card
 from stillhouse.data.distilled import DistilledSet, save_distilled
 from stillhouse.data.transforms import Transform
-from stillhouse.methods.evaluation import Scores
 from stillhouse.server.run_folder import RunFolder, write_json
 
 
@@ -17,23 +17,21 @@ class Outcome:
     """What a run ends with.
 
     Attributes:
-        images: float32 `[s, h, w, c]`, in the space in which the kernel sees them.
+        images: float32 `[s, h, w, c]`, in the transformed space.
         labels: float32 `[s, k]`.
-        test: its scores on the test images, by the name of each kernel; the first one's are the
-            run's.
-        train: its scores on a class-balanced sample of the training images.
+        scores: what the method measured at the end, "test_accuracy" among it; numbers go into the
+            set's card, other JSON values into the result alone.
         steps: how many steps it took.
         seconds: of all processes that worked on it, without what a kill made them do again.
-        kernel_elements: what was computed, counted in the same way.
+        work: the work units that were computed, by what they are, counted in the same way.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    test: Mapping[str, Scores]
-    train: Scores
+    scores: Mapping[str, Any]
     steps: int
     seconds: float
-    kernel_elements: int
+    work: Mapping[str, int]
 
 
 def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: Card) -> None:
@@ -48,20 +46,23 @@ def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: C
     Raises:
         OSError: if a file cannot be written.
     """
-    test = next(iter(outcome.test.values()))
-    scores = {"test_accuracy": test.accuracy, "test_mse": test.mse}
-    scores |= {"train_accuracy": outcome.train.accuracy, "train_mse": outcome.train.mse}
-    card = dataclasses.replace(card, scores=scores)
+    numbers = {n: value for n, value in outcome.scores.items() if isinstance(value, int | float)}
+    card = dataclasses.replace(card, scores=numbers)
     distilled = DistilledSet(outcome.images, outcome.labels, transform, card)
     save_distilled(folder.distilled, distilled)
     result = {
-        **scores,
+        **numbers,
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 3),
-        "kernel_elements": outcome.kernel_elements,
+        **{key(unit): count for unit, count in outcome.work.items()},
         "support_size": len(outcome.images),
         "method": card.method,
         "dataset": card.dataset.name,
-        "test_by_kernel": {name: dataclasses.asdict(s) for name, s in outcome.test.items()},
+        **{name: value for name, value in outcome.scores.items() if name not in numbers},
     }
     write_json(folder.result, result)
+
+
+def key(unit: str) -> str:
+    """Return what a work unit is called in files: `kernel_elements`."""
+    return unit.replace(" ", "_")

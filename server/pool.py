@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.wire import unpack
+from stillhouse.methods.algorithm import Interrupted
 from stillhouse.methods.programs import Arrays
 from stillhouse.methods.tasks import Task, TaskFailedError, check_results
 from stillhouse.server.blobs import BlobStore, PackedArrays
-from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
 

@@ -44,10 +44,10 @@ class Progress:
         step: how many steps are done.
         steps: how many there are.
         values: what was measured, by name: loss, accuracy, test_accuracy, test_mse.
-        elements_per_second: kernel elements of the last step; 0 where there is none yet.
+        speeds: work units of the last step a second, by what they are; empty where there are none.
     """
 
     step: int
     steps: int
     values: Mapping[str, float]
-    elements_per_second: float = 0.0
+    speeds: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -22,7 +22,6 @@ from stillhouse.launch.job import Job
 from stillhouse.launch.running import run_job
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
-from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
@@ -69,7 +68,7 @@ class RayEngine:
             service = Service(pool, run_description(job))
             with self._crew(job, service, pool) as crew:
                 crew.start(job)
-                distributed = dataclasses.replace(job, computer=TiledComputer(pool))
+                distributed = dataclasses.replace(job, runner=pool)
                 return run_job(distributed, signals=signals, on_progress=service.report)
 
     def _crew(self, job: Job, service: Service, pool: WorkerPool) -> RayCrew:

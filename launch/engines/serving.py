@@ -19,7 +19,6 @@ from stillhouse.launch.errors import bad_input
 from stillhouse.launch.job import Job
 from stillhouse.launch.running import run_job
 from stillhouse.launch.signals import StopSignals
-from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
@@ -73,7 +72,7 @@ def run_served(
         with bad_input():
             stack.enter_context(serve_courier(service, port))
         logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
-        served = dataclasses.replace(job, computer=TiledComputer(pool))
+        served = dataclasses.replace(job, runner=pool)
         try:
             return run_job(served, signals=signals, on_progress=service.report, batches=batches)
         finally:

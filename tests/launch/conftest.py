@@ -82,7 +82,7 @@ def bits():
     def read(folder):
         result = json.loads((Path(folder) / "result.json").read_text())
         del result["seconds"]
-        timed = ("seconds", "elements_per_second")
+        timed = ("seconds", "kernel_elements_per_second")
         lines = [
             json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()
         ]

@@ -30,7 +30,7 @@ def steps(first, last, test_at=()):
         values = {"loss": 0.5 / (step + 1), "accuracy": 0.25}
         if step in test_at:
             values["test_accuracy"] = 0.875
-        yield Progress(step, 10, values, elements_per_second=2_000_000.0)
+        yield Progress(step, 10, values, speeds={"kernel elements": 2_000_000.0})
 
 
 def test_a_terminal_has_a_bar_with_all_that_matters(tmp_path, capsys):
@@ -38,7 +38,7 @@ def test_a_terminal_has_a_bar_with_all_that_matters(tmp_path, capsys):
     last = shown.replace("\n", "\r").rstrip("\r").split("\r")[-1]
     for text in ("100%", "10/10", "left", "loss 0.04545", "accuracy 0.250", "test 0.875"):
         assert text in last
-    assert "2.00M elements/s" in last
+    assert "2.00M kernel elements/s" in last
 
 
 def test_a_bar_goes_on_from_where_the_run_was(tmp_path, capsys):

@@ -9,7 +9,7 @@ from stillhouse.methods.coresets import random_subset
 from stillhouse.methods.evaluation import evaluate_krr
 from stillhouse.methods.kip import (
     KipConfig,
-    NonFiniteLossError,
+    NonFiniteStepError,
     initial_state,
     kip_step,
     state_from_arrays,
@@ -42,6 +42,12 @@ def _run(config, state, computer, digits, steps):
 def _test_scores(computer, spec, state, digits):
     x, labels = digits[1]
     return evaluate_krr(computer, spec, state.images, state.labels, [(x, _one_hot(labels))])
+
+
+def _moved(state, **arrays):
+    """The state with other values in place of some that are learned."""
+    learned = dataclasses.replace(state.learned, arrays={**state.learned.arrays, **arrays})
+    return dataclasses.replace(state, learned=learned)
 
 
 def _bits(state):
@@ -91,10 +97,10 @@ def test_the_gradient_is_that_of_the_loss(config, computer, digits):
         losses = []
         for sign in (1, -1):
             moved = getattr(state, name) + (sign * 1e-2 * along).astype(np.float32)
-            there = dataclasses.replace(state, **{name: moved})
+            there = _moved(state, **{name: moved})
             losses.append(kip_step(config, there, computer, x_t, y_t)[1].loss)
         slope = (losses[0] - losses[1]) / 2e-2
-        first_moment = after.opt_state[0].mu[name].astype(np.float64)
+        first_moment = after.learned.opt_state[0].mu[name].astype(np.float64)
         assert 10 * np.sum(first_moment * along) == pytest.approx(slope, rel=2e-2)
     assert metrics.loss == pytest.approx(np.mean(losses), rel=0.05)
 
@@ -187,7 +193,7 @@ def test_nan_stops_with_the_step_named_and_the_state_untouched(
     state, _ = _run(config, _start(config, digits), broken, digits, 2)
     before = _bits(state)
     with pytest.raises(
-        NonFiniteLossError, match=r"step 3: .*not finite; try a lower `learning_rate` \(now 0.04\)"
+        NonFiniteStepError, match=r"step 3: .*not finite; try a lower `learning_rate` \(now 0.04\)"
     ) as caught:
         kip_step(config, state, broken, *_batch(digits, 2))
     assert caught.value.step == 3
@@ -198,8 +204,8 @@ def test_nan_stops_with_the_step_named_and_the_state_untouched(
 def test_a_singular_support_set_is_a_non_finite_loss(spec, computer, digits):
     config = KipConfig((spec,), regularisation=0.0)
     state = _start(config, digits)
-    twice = dataclasses.replace(state, images=np.repeat(state.images[:1], 10, axis=0))
-    with pytest.raises(NonFiniteLossError, match="larger `regularisation`"):
+    twice = _moved(state, images=np.repeat(state.images[:1], 10, axis=0))
+    with pytest.raises(NonFiniteStepError, match="larger `regularisation`"):
         kip_step(config, twice, computer, *_batch(digits, 0))
 
 
@@ -247,5 +253,8 @@ def test_a_state_of_another_config_is_refused(config, digits):
     with pytest.raises(ValueError, match="opt_state/0.* is missing"):
         state_from_arrays(config, arrays)
     fixed = dataclasses.replace(config, learn_labels=False)
-    with pytest.raises(ValueError, match="not a KIP state of this config: opt_state/2"):
+    with pytest.raises(
+        ValueError,
+        match="not a state of these settings: opt_state/2",
+    ):
         state_from_arrays(fixed, state_to_arrays(_start(config, digits)))

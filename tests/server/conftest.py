@@ -14,20 +14,28 @@ from stillhouse.data.transforms import fit_transform
 from stillhouse.data.wire import pack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.kip import KipConfig
-from stillhouse.methods.programs import KernelBlock, KernelBlockVjp, KernelGram, KernelGramVjp
-from stillhouse.methods.tasks import PROTOCOL, Task
-from stillhouse.server.algorithms import Kip, LabelSolve
+from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.kip import Kip, KipConfig
+from stillhouse.methods.label_solve import LabelSolve
+from stillhouse.methods.programs import (
+    Context,
+    KernelBlock,
+    KernelBlockVjp,
+    KernelGram,
+    KernelGramVjp,
+)
+from stillhouse.methods.tasks import PROTOCOL, Tally, Task
+from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.distillation import distil
-from stillhouse.server.evaluation import Evaluation, Interrupted
 from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
-from stillhouse.workers.local import LocalComputer
+from stillhouse.workers.local import LocalRunner
 
 SPEC = KernelSpec(fc(1))
 CLASSES, TARGETS = 3, 24
@@ -39,7 +47,11 @@ class Workshop:
 
     dataset: object
     transform: object
-    computer: LocalComputer
+    tally: Tally
+
+    @property
+    def computer(self):
+        return TiledComputer(self.tally)
 
     def start(self):
         first = np.concatenate([np.flatnonzero(self.dataset.y_train == c)[:2] for c in range(3)])
@@ -50,24 +62,26 @@ class Workshop:
         return TargetBatches(self.dataset, self.transform, TARGETS, 0)
 
     def kip(self, **options):
-        return Kip(KipConfig((SPEC,), **options), self.batches(), self.computer, self.start)
+        config = KipConfig((SPEC,), **options)
+        return Kip(config, self.batches(), self.computer, self.start, self.scoring())
 
     def label_solve(self, chunk=20):
-        return LabelSolve(
-            SPEC, 1e-6, self.dataset, self.transform, chunk, self.computer, self.start
-        )
+        parts = (SPEC, 1e-6, self.dataset, self.transform, chunk, self.computer, self.start)
+        return LabelSolve(*parts, self.scoring())
 
-    def evaluation(self, **options):
-        return Evaluation(self.computer, {"fc:1": SPEC}, self.batches(), 1e-6, **options)
+    def scoring(self, **options):
+        return KrrScoring(self.computer, {"fc:1": SPEC}, self.batches(), 1e-6, **options)
 
     def distil(self, path, algorithm, schedule, should_stop=lambda: False, **options):
         folder = RunFolder(path)
+        scoring = dataclasses.replace(algorithm.scoring, should_stop=should_stop)
         with folder.opened({"seed": 0}, {}):
             return distil(
-                algorithm,
+                dataclasses.replace(algorithm, scoring=scoring),
                 schedule=schedule,
-                evaluation=self.evaluation(should_stop=should_stop),
+                tally=self.tally,
                 folder=folder,
+                should_stop=should_stop,
                 **options,
             )
 
@@ -79,7 +93,7 @@ def workshop():
     x = rng.normal(size=(150, 4, 4, 1)) + np.eye(16)[y].reshape(-1, 4, 4, 1) * 3
     dataset = dataset_from_arrays(x.astype(np.float32), y, name="spots")
     transform = fit_transform("standardise", dataset.x_train)
-    return Workshop(dataset, transform, LocalComputer())
+    return Workshop(dataset, transform, Tally(LocalRunner(Context())))
 
 
 @pytest.fixture

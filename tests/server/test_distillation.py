@@ -4,13 +4,13 @@ import json
 import numpy as np
 import pytest
 
-from stillhouse.methods.kip import NonFiniteLossError
+from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
-from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
+from stillhouse.workers.local import LocalComputer
 
 
 @pytest.fixture(params=["kip", "label_solve"])
@@ -25,7 +25,7 @@ def schedule(algorithm):
 
 def stable(path):
     """The metrics, without what a clock decides."""
-    timed = ("seconds", "elements_per_second")
+    timed = ("seconds", "kernel_elements_per_second")
     lines = read_metrics(path / "metrics.jsonl")
     return [{k: v for k, v in line.items() if k not in timed} for line in lines]
 
@@ -33,11 +33,7 @@ def stable(path):
 def assert_same(one, other):
     assert one.images.tobytes() == other.images.tobytes()
     assert one.labels.tobytes() == other.labels.tobytes()
-    assert (one.test, one.train, one.kernel_elements) == (
-        other.test,
-        other.train,
-        other.kernel_elements,
-    )
+    assert (one.scores, one.work) == (other.scores, other.work)
 
 
 def test_learning_lowers_the_loss_and_scores_are_recorded(workshop, tmp_path):
@@ -48,15 +44,15 @@ def test_learning_lowers_the_loss_and_scores_are_recorded(workshop, tmp_path):
     assert [line["step"] for line in lines] == list(range(21))
     assert [line["step"] for line in lines if "test_accuracy" in line] == [0, 10, 20]
     assert lines[20]["loss"] < 0.5 * lines[1]["loss"]
-    assert lines[20]["test_accuracy"] == outcome.test["fc:1"].accuracy > 0.9
+    assert lines[20]["test_accuracy"] == outcome.scores["test_accuracy"] > 0.9
     assert [progress.step for progress in seen] == list(range(21))
     assert outcome.steps == 20
 
 
 def test_elements_are_those_computed(workshop, tmp_path, algorithm, schedule):
-    before = workshop.computer.elements
+    before = workshop.tally.work.get("kernel elements", 0)
     outcome = workshop.distil(tmp_path, algorithm, schedule)
-    assert outcome.kernel_elements == workshop.computer.elements - before
+    assert outcome.work == {"kernel elements": workshop.tally.work["kernel elements"] - before}
 
 
 @pytest.mark.parametrize("asked", range(1, 16))
@@ -121,11 +117,11 @@ def test_seconds_and_elements_add_up_over_processes(workshop, tmp_path):
     saved = CheckpointStore(tmp_path / "checkpoints").latest()
     outcome = workshop.distil(tmp_path, workshop.kip(), Schedule(4))
     assert outcome.seconds > saved.meta["seconds"] > 0
-    assert outcome.kernel_elements > saved.meta["kernel_elements"] > 0
+    assert outcome.work["kernel elements"] > saved.meta["work"]["kernel elements"] > 0
 
 
 def test_nan_stops_it_at_the_step_and_leaves_the_last_good_checkpoint(workshop, tmp_path):
-    class Overflowing(type(workshop.computer)):
+    class Overflowing(LocalComputer):
         """Computes kernels that are NaN from the fifth step on."""
 
         passes = 0
@@ -137,7 +133,7 @@ def test_nan_stops_it_at_the_step_and_leaves_the_last_good_checkpoint(workshop, 
 
     algorithm = workshop.kip()
     object.__setattr__(algorithm, "computer", Overflowing())
-    with pytest.raises(NonFiniteLossError, match="step 5"):
+    with pytest.raises(NonFiniteStepError, match="step 5"):
         workshop.distil(tmp_path, algorithm, Schedule(8, checkpoint_every=2, eval_every=0))
     saved = CheckpointStore(tmp_path / "checkpoints").latest()
     assert saved.step == 4
@@ -186,7 +182,7 @@ def test_a_disk_full_at_a_checkpoint_is_a_warning_and_the_run_goes_on(
         distil(
             workshop.kip(),
             schedule=Schedule(8, checkpoint_every=2),
-            evaluation=workshop.evaluation(),
+            tally=workshop.tally,
             folder=folder,
         )
     (line,) = [record.getMessage() for record in caplog.records if "not saved" in record.message]
@@ -213,7 +209,7 @@ def test_a_disk_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
         distil(
             workshop.kip(),
             schedule=Schedule(8, checkpoint_every=2),
-            evaluation=workshop.evaluation(),
+            tally=workshop.tally,
             folder=folder,
         )
     assert CheckpointStore(folder.checkpoints).latest().step == 4

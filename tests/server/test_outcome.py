@@ -21,10 +21,10 @@ def test_a_run_leaves_a_set_that_is_whole_and_a_result_that_is_its_scores(worksh
     raw = workshop.transform.invert(outcome.images)
     np.testing.assert_array_equal(distilled.original_images(), raw)
     result = json.loads(folder.result.read_text())
-    assert result["test_accuracy"] == outcome.test["fc:1"].accuracy
-    assert result["test_mse"] == outcome.test["fc:1"].mse
-    assert result["train_accuracy"] == outcome.train.accuracy
+    assert result["test_accuracy"] == outcome.scores["test_accuracy"]
+    assert result["test_mse"] == outcome.scores["test_mse"]
+    assert result["train_accuracy"] == outcome.scores["train_accuracy"]
     assert (result["steps"], result["support_size"]) == (5, 6)
-    assert result["kernel_elements"] == outcome.kernel_elements
+    assert result["kernel_elements"] == outcome.work["kernel elements"]
     assert distilled.card.scores["test_accuracy"] == result["test_accuracy"]
     assert folder.read_result() == result

@@ -8,11 +8,11 @@ import pytest
 from stillhouse.data.wire import pack, unpack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import Interrupted
 from stillhouse.methods.programs import KernelGram
 from stillhouse.methods.tasks import Task, TaskFailedError
 from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
-from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler

@@ -15,10 +15,10 @@ import pytest
 import stillhouse
 from stillhouse.kernels.architecture import conv
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import Interrupted
 from stillhouse.methods.programs import Context, KernelBlock
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
-from stillhouse.server.evaluation import Interrupted
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service

@@ -3,7 +3,8 @@ import pytest
 
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.server.evaluation import Evaluation, Interrupted
+from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.evaluation import KrrScoring
 
 
 def ridge_by_hand(computer, spec, x_s, y_s, x, y):
@@ -17,24 +18,24 @@ def ridge_by_hand(computer, spec, x_s, y_s, x, y):
 
 def test_scores_are_those_of_all_test_images_at_once(workshop):
     images, labels = workshop.start()
-    scores = workshop.evaluation().test(images, labels)
+    scores = workshop.scoring().test(images, labels)
     ((x, y),) = workshop.batches().chunks("test", 1000)
     spec = KernelSpec(fc(1))
     expected = ridge_by_hand(workshop.computer, spec, images, labels, x, y)
-    assert (scores.accuracy, scores.mse) == pytest.approx(expected, rel=1e-5)
+    assert (scores["test_accuracy"], scores["test_mse"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_another_kernel_can_be_asked_for(workshop):
     images, labels = workshop.start()
     kernels = {"a": KernelSpec(fc(1)), "b": KernelSpec(fc(2), "nngp")}
-    evaluation = Evaluation(workshop.computer, kernels, workshop.batches(), 1e-6)
+    scoring = KrrScoring(workshop.computer, kernels, workshop.batches(), 1e-6)
     ((x, y),) = workshop.batches().chunks("test", 1000)
     expected = ridge_by_hand(workshop.computer, kernels["b"], images, labels, x, y)
-    scores = evaluation.test(images, labels, "b")
-    assert (scores.accuracy, scores.mse) == pytest.approx(expected, rel=1e-5)
-    assert evaluation.test(images, labels) == evaluation.test(images, labels, "a")
+    scores = scoring.test(images, labels, "b")
+    assert (scores["test_accuracy"], scores["test_mse"]) == pytest.approx(expected, rel=1e-5)
+    assert scoring.test(images, labels) == scoring.test(images, labels, "a")
 
 
 def test_gives_up_when_asked(workshop):
     with pytest.raises(Interrupted):
-        workshop.evaluation(should_stop=lambda: True).test(*workshop.start())
+        workshop.scoring(should_stop=lambda: True).test(*workshop.start())
