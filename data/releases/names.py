@@ -60,7 +60,7 @@ def set_name(distilled: DistilledSet) -> str:
     card = distilled.card
     if card is None:
         raise ValueError("the set carries no card, so it has no name")
-    whitened = distilled.transform is not None and distilled.transform.kind == "zca"
+    whitened = distilled.transform is not None and distilled.transform.kind.startswith("zca")
     parts = [
         kernel_name(KernelSpec.from_json(json.dumps(card.kernel))),
         f"ssize{len(distilled.images)}",

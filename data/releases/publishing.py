@@ -111,7 +111,7 @@ def _row(distilled: DistilledSet, name: str, digest: str) -> Row:
         architecture=kernel_name(KernelSpec.from_json(json.dumps(card.kernel))),
         dataset=card.dataset.name,
         ssize=len(distilled.images),
-        zca=distilled.transform.kind == "zca",
+        zca=distilled.transform.kind.startswith("zca"),
         url=f"{file_name(card.dataset.name)}/{name}/{name}.npz",
         learned=learned,
         augmented=augmented,

@@ -7,6 +7,7 @@ import numpy as np
 from stillhouse.data.transforms.standardise import Standardise
 from stillhouse.data.transforms.transform import Identity, Transform
 from stillhouse.data.transforms.zca import ZCA
+from stillhouse.data.transforms.zca_parts import VARIANTS, ZCAParts, parse_zca
 
 __all__ = [
     "TRANSFORMS",
@@ -14,27 +15,34 @@ __all__ = [
     "Identity",
     "Standardise",
     "Transform",
+    "ZCAParts",
+    "check_transform",
     "fit_transform",
+    "parse_zca",
     "transform_from_arrays",
 ]
 
-_BY_KIND: dict[str, type[Identity] | type[Standardise] | type[ZCA]] = {
-    cls.kind: cls for cls in (Identity, Standardise, ZCA)
+_BY_KIND: dict[str, type[Identity] | type[Standardise]] = {
+    cls.kind: cls for cls in (Identity, Standardise)
 }
-TRANSFORMS = tuple(_BY_KIND)
+TRANSFORMS = (*_BY_KIND, *VARIANTS)
 
 
 def fit_transform(kind: str, x_train: np.ndarray) -> Transform:
     """Fit the transform of this kind to the train images.
 
     Args:
-        kind: one of `TRANSFORMS`: `none`, `standardise`, `zca`.
+        kind: one of `TRANSFORMS`: `none`, `standardise`, `zca`, `zca-rfad`, `zca-frepo`; or a
+            whitening with other parts, such as `zca:image_norm=no,regularisation=0.01`.
         x_train: raw images `[n, h, w, c]`.
 
     Raises:
         ValueError: if the kind is unknown, or the images cannot be used for it.
     """
-    return _class_of(kind).fit(x_train)
+    check_transform(kind)
+    if kind in _BY_KIND:
+        return _BY_KIND[kind].fit(x_train)
+    return ZCA.fit(x_train, parts=parse_zca(kind))
 
 
 def transform_from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Transform:
@@ -43,10 +51,16 @@ def transform_from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Transf
     Raises:
         ValueError: if the kind is unknown, or an array is missing or wrong.
     """
-    return _class_of(kind).from_arrays(arrays)
+    check_transform(kind)
+    if kind in _BY_KIND:
+        return _BY_KIND[kind].from_arrays(arrays)
+    return ZCA.from_arrays(arrays, parse_zca(kind))
 
 
-def _class_of(kind: str) -> type[Identity] | type[Standardise] | type[ZCA]:
-    if kind not in _BY_KIND:
+def check_transform(kind: str) -> None:
+    """Raise `ValueError` unless there is a transform of this kind."""
+    if kind in _BY_KIND:
+        return
+    if kind.partition(":")[0] not in VARIANTS:
         raise ValueError(f"unknown transform {kind!r}, expected one of {', '.join(TRANSFORMS)}")
-    return _BY_KIND[kind]
+    parse_zca(kind)

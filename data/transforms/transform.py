@@ -8,13 +8,12 @@ import numpy as np
 
 
 class Transform(Protocol):
-    """A map from raw images to the space that the kernel sees, and back.
+    """A map from raw images to the space that the kernel sees, and back."""
 
-    Attributes:
-        kind: its name in files and flags.
-    """
-
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str:
+        """Its name in files and flags."""
+        ...
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """Bring raw images `[n, h, w, c]` into the kernel's space, float32 `[n, h, w, c]`."""

@@ -4,8 +4,8 @@ import pytest
 from stillhouse.data.transforms import TRANSFORMS, fit_transform, transform_from_arrays
 
 
-def test_the_kinds_are_the_three_of_the_command_line():
-    assert TRANSFORMS == ("none", "standardise", "zca")
+def test_the_kinds_are_those_of_the_command_line():
+    assert TRANSFORMS == ("none", "standardise", "zca", "zca-rfad", "zca-frepo")
 
 
 @pytest.mark.parametrize("kind", TRANSFORMS)
