@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares
     from stillhouse.kernels import kernel as kernel
     from stillhouse.kernels import myrtle as myrtle
     from stillhouse.launch.api import distill as distill
+    from stillhouse.launch.scoring import evaluate as evaluate
     from stillhouse.methods.evaluation import evaluate_krr as evaluate_krr
     from stillhouse.methods.kip import KipConfig as KipConfig
     from stillhouse.methods.kip import initial_state as initial_state
@@ -61,6 +62,7 @@ _HOMES = {
         "myrtle",
     ),
     "launch.api": ("distill",),
+    "launch.scoring": ("evaluate",),
     "methods.evaluation": ("evaluate_krr",),
     "methods.kip": ("KipConfig", "initial_state", "kip_step"),
     "methods.label_solve": ("LabelSolver",),
@@ -84,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({"__version__", *__all__, *_ROOMS})

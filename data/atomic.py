@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old one or the new one, and nothing between."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -21,6 +22,10 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]
         OSError: if the folder is missing or cannot be written, or the disk is full.
     """
     folder, name = os.path.split(os.path.abspath(path))
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", folder)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     # Not `tempfile`: it makes files that only their owner may read.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

@@ -21,7 +21,7 @@ from stillhouse.data.printing import printable
 from stillhouse.data.splitting import stratified_split
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Raw images and integer labels, split into train and test.
 
@@ -78,6 +78,18 @@ class Dataset:
             )
         if all(np.array_equal(image, self.x_train[0]) for image in self.x_train[1:]):
             raise ValueError("all images of `x_train` are the same: there is nothing to learn")
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")
+        low, high = self.pixel_range
+        lines = [
+            f"Dataset {self.name}: {len(self.x_train):,} train and {len(self.x_test):,} test "
+            f"images of {size_name(self.image_shape)}",
+            f"{self.x_train.dtype} from {low:g} to {high:g}",
+            f"{self.num_classes} classes: {shown}",
+            *self.notes,
+        ]
+        return "\n  ".join(lines)
 
     @property
     def num_classes(self) -> int:

@@ -7,6 +7,7 @@ The file is an uncompressed `.npz` with `images` float32 `[s, h, w, c]` and `lab
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,21 @@ from stillhouse.data.arrays import MOST_CLASSES, as_images, size_name
 from stillhouse.data.card import Card
 from stillhouse.data.interop import to_hf, to_tf, to_torch
 from stillhouse.data.labels import centred_one_hot
-from stillhouse.data.transforms import Transform, transform_from_arrays
+from stillhouse.data.torch_sets import ENDINGS, read_torch_set
+from stillhouse.data.transforms import Checked, Transform, transform_from_arrays
 
 _PREFIX = "transform/"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DistilledSet:
     """Synthetic images and their labels, with all that is needed to use them.
 
     Attributes:
         images: float32 `[s, h, w, c]`, in the transformed space that the kernel sees.
         labels: float32 `[s, k]`, centred.
-        transform: brings real images into that space, and these back; None where unknown.
+        transform: brings real images into that space, and these back; None where unknown. With a
+            card it refuses images of another shape or scale than the dataset's.
         card: where the set comes from; None where unknown.
 
     Raises:
@@ -63,8 +66,37 @@ class DistilledSet:
                     f"`labels` have {labels.shape[1]} classes, the card names "
                     f"{len(info.class_names)}"
                 )
+        if self.card is not None and self.transform is not None:
+            if not isinstance(self.transform, Checked):
+                info = self.card.dataset
+                checked = Checked(self.transform, info.image_shape, info.pixel_range)
+                object.__setattr__(self, "transform", checked)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
+
+    def __repr__(self) -> str:
+        size, kind = size_name(self.images.shape[1:]), self.transform and self.transform.kind
+        lines = [f"DistilledSet of {len(self.images)} images of {size}, {self.num_classes} classes"]
+        if self.card is not None:
+            scores = self.card.scores
+            accuracy = scores.get("test_accuracy", scores.get("published_test_accuracy"))
+            stated = "" if accuracy is None else f", test accuracy {accuracy:.4f}"
+            lines.append(f"from {self.card.dataset.name} by {self.card.method}{stated}")
+        lines.append(f"transform: {kind or 'unknown'}")
+        return "\n  ".join(lines)
+
+    def evaluate(self, dataset: Any = None, **settings: Any) -> Any:
+        """Return the scores on test images, as `stillhouse.evaluate` does."""
+        return _scoring().evaluate(self, dataset, **settings)
+
+    def predict(self, images: Any, **settings: Any) -> np.ndarray:
+        """Return what kernel ridge regression says of raw images, float64 `[n, k]`."""
+        predictions: np.ndarray = _scoring().predict(self, images, **settings)
+        return predictions
+
+    def compare(self, dataset: Any = None, **settings: Any) -> Any:
+        """Return the scores by name, of this and of real sets of its size."""
+        return _scoring().compare(self, dataset, **settings)
 
     @property
     def num_classes(self) -> int:
@@ -121,6 +153,12 @@ class DistilledSet:
         return to_hf(self)
 
 
+def _scoring() -> Any:
+    """Return what scores sets: it stands above this room, which knows it by its package alone."""
+    package = sys.modules[__name__.partition(".")[0]]
+    return sys.modules[package.evaluate.__module__]
+
+
 def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
     """Read a distilled set from its file, or from the folder of a finished run.
 
@@ -157,6 +195,11 @@ def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> Non
     Raises:
         OSError: if the file cannot be written.
     """
+    write_npz(path, distilled_arrays(distilled))
+
+
+def distilled_arrays(distilled: DistilledSet) -> dict[str, np.ndarray]:
+    """Return the arrays of a set's file, by name."""
     arrays = {"images": distilled.images, "labels": distilled.labels}
     if distilled.transform is not None:
         arrays["transform_kind"] = np.array(distilled.transform.kind)
@@ -164,15 +207,15 @@ def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> Non
             arrays[_PREFIX + name] = array
     if distilled.card is not None:
         arrays["card"] = np.array(distilled.card.to_json())
-    write_npz(path, arrays)
+    return arrays
 
 
 def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
-    """Read a distilled set, or any `.npz` with `images` and `labels`.
+    """Read a distilled set, or any `.npz` or `.pt` with `images` and `labels`.
 
     Such other files, like the published KIP sets, give a set without transform and card. Integer
     labels `[s]` are taken as classes and centred. Images `[s, c, h, w]` of one or three channels
-    are turned to `[s, h, w, c]`.
+    are turned to `[s, h, w, c]`. What PyTorch saved is read as `read_torch_set` says.
 
     Args:
         path: the file.
@@ -182,8 +225,11 @@ def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None
     Raises:
         ValueError: if the file is damaged, is no distilled set, was written in a newer format, or
             unpacks to more than `max_bytes`.
+        ImportError: if it is a file of PyTorch, and torch is not installed.
         OSError: if the file is missing or cannot be read.
     """
+    if Path(path).suffix in ENDINGS:
+        return _foreign(path, read_torch_set(Path(path), max_bytes=max_bytes))
     names = npz_names(path)
     if "images" not in names or "labels" not in names:
         raise ValueError(
@@ -210,6 +256,13 @@ def _text(arrays: dict[str, np.ndarray], name: str) -> str:
     if array.ndim != 0 or array.dtype.kind != "U":
         raise ValueError(f"`{name}` must be a text, got {array.dtype} of shape {array.shape}")
     return str(array)
+
+
+def _foreign(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> DistilledSet:
+    try:
+        return DistilledSet(channels_last(arrays["images"]), soft_labels(arrays["labels"]))
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
 def channels_last(images: np.ndarray) -> np.ndarray:

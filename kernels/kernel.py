@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stillhouse.kernels.architecture import Architecture
 from stillhouse.kernels.spec import KernelSpec
 
 BACKENDS = ("auto", "fused", "xla", "neural_tangents")
@@ -88,6 +89,10 @@ def kernel(spec: KernelSpec, *, backend: str = "auto", threads: int | None = Non
     Raises:
         ValueError: if the backend is unknown, is not installed or cannot compute `spec`.
     """
+    given: object = spec
+    if not isinstance(given, KernelSpec):
+        hint = "; give KernelSpec(architecture)" if isinstance(given, Architecture) else ""
+        raise ValueError(f"`spec` must be a KernelSpec, got {type(given).__name__}{hint}")
     if threads is not None and threads < 1:
         raise ValueError(f"`threads` must be at least 1, got {threads}")
     if backend not in BACKENDS:

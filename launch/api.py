@@ -1,18 +1,22 @@
 """Distilling arrays from Python, without a command line."""
 
+import inspect
 import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from stillhouse.data.arrays import ArrayLike
-from stillhouse.data.dataset import dataset_from_arrays
+from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load_distilled
+from stillhouse.data.sources import dataset_from
+from stillhouse.data.sources.objects import is_dataset
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.running import learn
+from stillhouse.launch.settings.given import check_given
 from stillhouse.launch.settings.run import (
     ComputeConfig,
     DataConfig,
@@ -26,9 +30,9 @@ from stillhouse.server.schedule import Progress
 
 
 def distill(
-    images: ArrayLike,
-    labels: ArrayLike,
-    test_images: ArrayLike | None = None,
+    images: Any,
+    labels: ArrayLike | None = None,
+    test_images: Any = None,
     test_labels: ArrayLike | None = None,
     *,
     ipc: int = 1,
@@ -42,7 +46,7 @@ def distill(
     flip: bool = True,
     regularisation: float = 1e-6,
     init: Literal["real", "noise", "kmeans"] = "real",
-    transform: Literal["none", "standardise", "zca"] = "standardise",
+    transform: str = "standardise",
     architecture: str = "convnet",
     depth: int | None = None,
     kernel: Literal["ntk", "nngp"] = "ntk",
@@ -50,21 +54,24 @@ def distill(
     seed: int = 0,
     backend: str = "auto",
     threads: int | None = None,
-    name: str = "arrays",
+    test_fraction: float = 0.2,
+    name: str | None = None,
     class_names: Sequence[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> DistilledSet:
-    """Distil arrays into a few synthetic images and labels.
+    """Distil arrays, or a dataset, into a few synthetic images and labels.
 
     What the settings mean is said by `stillhouse distill --help`; they are the same, and with the
     same data, settings and backend the command gives the same bits.
 
     Args:
         images: training images `[n, h, w, c]`, or grey `[n, h, w]`, of integers or floats in any
-            scale.
-        labels: their classes, whole numbers `[n]`.
-        test_images: test images; without them a fifth of the training images is held out.
+            scale; or, without `labels`, all that `dataset_from` takes: a `Dataset`, a Hugging Face
+            or a PyTorch dataset.
+        labels: their classes `[n]`, whole numbers or texts.
+        test_images: test images, or a dataset of them; without them a part of the training images
+            is held out.
         test_labels: their classes.
         ipc: distilled images per class.
         method: learn images by gradient descent, or labels in closed form.
@@ -77,7 +84,7 @@ def distill(
         flip: flip them, with `augment`.
         regularisation: the ridge, as a share of the mean diagonal of K_ss.
         init: start from real images, noise or k-means centres.
-        transform: how pixels are normalised before the kernel.
+        transform: how pixels are normalised before the kernel, as `fit_transform` names it.
         architecture: the infinitely wide network.
         depth: its depth; None for the family's own.
         kernel: the limit of training it (ntk), or of it at random (nngp).
@@ -85,8 +92,9 @@ def distill(
         seed: of everything random.
         backend: what computes kernels.
         threads: processor threads; None for all.
-        name: what the card calls the dataset.
-        class_names: the names of the classes; by default their numbers.
+        test_fraction: the share of each class held out where there are no test images.
+        name: what the card calls the dataset; None for its own name, or `arrays`.
+        class_names: the names of the classes; by default their labels.
         out: the run folder, with checkpoints, log and curves: called again with the same arguments
             an interrupted run goes on, and a finished one is read. None leaves nothing behind.
         on_progress: told of the progress before the first step and after each one.
@@ -95,7 +103,8 @@ def distill(
         The distilled set, with its transform, and a card with its scores on the test images.
 
     Raises:
-        ValueError: if the data or a setting are wrong, or memory would not suffice.
+        ValueError: if the data or a setting are wrong, a setting is none of the method, or memory
+            would not suffice.
         FloatingPointError: if the run met NaN or infinity; a lower learning rate may help.
         OSError: if the run folder cannot be written.
 
@@ -107,14 +116,18 @@ def distill(
         >>> ds.images.shape, ds.labels.shape
         ((10, 8, 8, 1), (10, 10))
     """
-    dataset = dataset_from_arrays(
-        images, labels, test_images, test_labels, name=name, class_names=class_names
+    given = _given(locals())
+    dataset = _dataset(
+        *(images, labels, test_images, test_labels),
+        name=name,
+        class_names=class_names,
+        test_fraction=test_fraction,
     )
     with tempfile.TemporaryDirectory(prefix="stillhouse-") as temporary:
         folder = Path(temporary) / "run" if out is None else Path(out)
         try:
             config = DistillConfig(
-                data=DataConfig(name, transform, augment, flip),
+                data=DataConfig(dataset.name, transform, augment, flip),
                 kernel=KernelConfig(architecture, depth, kernel=kernel, global_pool=global_pool),
                 support=SupportConfig(ipc, init=init),
                 method=MethodConfig(
@@ -130,6 +143,7 @@ def distill(
                 compute=ComputeConfig(backend, threads),
                 run=RunConfig(str(folder)),
             )
+            check_given(config, given)
             job = prepare(config, dataset)
             if job.folder.read_result() is None:
                 fitted = job.fit_transform()
@@ -141,3 +155,30 @@ def distill(
             # There are no flags here, but arguments of the same names.
             raise ValueError(str(error).replace("`--", "`")) from error
         return load_distilled(job.folder.distilled)
+
+
+def _given(arguments: dict[str, Any]) -> frozenset[str]:
+    """Return the settings that are not as they are by default: those a command would be given."""
+    parameters = inspect.signature(distill).parameters
+    return frozenset(
+        name
+        for name, value in arguments.items()
+        if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        and (value is not parameters[name].default and value != parameters[name].default)
+    )
+
+
+def _dataset(
+    images: Any, labels: Any, test_images: Any, test_labels: Any, **settings: Any
+) -> Dataset:
+    """Return the data that were given, as arrays or as datasets."""
+    if labels is None and not is_dataset(images):
+        raise ValueError("`labels` are missing: give them, or a dataset in place of `images`")
+    test = test_images if test_labels is None else (test_images, test_labels)
+    if test_images is not None and test_labels is None and not is_dataset(test_images):
+        raise ValueError("give both `test_images` and `test_labels`, or neither")
+    if test_images is None and test_labels is not None:
+        raise ValueError("give both `test_images` and `test_labels`, or neither")
+    names = ("`images`", "`labels`", "`test_images`", "`test_labels`")
+    train = images if labels is None else (images, labels)
+    return dataset_from(train, test, argument_names=names, **settings)

@@ -14,6 +14,10 @@ TERMINATED = 143
 _TEMPORARY = re.compile(r"(^|.*/)\.(.+)\.\d+\.[0-9a-f]+\.tmp$")
 
 
+class Note(UserWarning):
+    """What a user should know of settings that are right all the same."""
+
+
 class CommandError(Exception):
     """A command that cannot go on, for a reason that its user can mend.
 

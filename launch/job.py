@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ from stillhouse.server.schedule import Schedule
 
 # Settings that say where and how a run ran; whoever gets its result need not know them.
 _OF_THIS_MACHINE = (
-    *("out", "threads", "checkpoint_every", "eval_every"),
+    *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
 )
 
@@ -66,6 +67,9 @@ class Job:
         del flat["ipc"]
         flat |= {"support_size": self.support_size, "target_batch": self.targets}
         flat |= {"steps": self.schedule.steps, "backend": self.backend}
+        path = os.path.expanduser(self.config.data.dataset)
+        if os.path.exists(path):
+            flat |= {"dataset_path": os.path.abspath(path)}
         flat |= {"kernels": {k: _json_of(spec) for k, spec in self.kernels.items()}}
         return flat
 

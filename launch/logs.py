@@ -1,8 +1,15 @@
 """What of the logs is for the user."""
 
 import logging as standard_logging
+import sys
+import warnings
+from typing import TextIO
 
 from absl import flags, logging
+
+from stillhouse.launch.errors import Note
+
+_show_others = warnings.showwarning
 
 
 def start_logging() -> None:
@@ -16,3 +23,19 @@ def start_logging() -> None:
     standard_logging.getLogger("jax._src.xla_bridge").addFilter(
         lambda record: not record.getMessage().startswith("No GPU/TPU found")
     )
+    warnings.showwarning = _show
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a note to the user as one line, without the line of code that says so."""
+    if issubclass(category, Note):
+        print(f"note: {message}", file=sys.stderr)
+    else:
+        _show_others(message, category, filename, lineno, file, line)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,6 @@ import numpy as np
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.memory import available_memory
 from stillhouse.data.sampling import check_class_balanced
-from stillhouse.data.sources import load_dataset
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.architectures import (
     POOLABLE,
@@ -19,7 +19,9 @@ from stillhouse.launch.architectures import (
     default_depth,
     parse_ensemble,
 )
+from stillhouse.launch.errors import Note
 from stillhouse.launch.job import Job
+from stillhouse.launch.reading import read_dataset
 from stillhouse.launch.settings.run import DistillConfig, KernelConfig, SupportConfig
 from stillhouse.methods.coresets import check_support_size
 from stillhouse.methods.costs import (
@@ -58,11 +60,12 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     if for_real and out is not None:
         RunFolder(out).check_writable()  # Before a large dataset is read.
     if dataset is None:
-        dataset = load_dataset(config.data.dataset)
+        dataset = read_dataset(config.data.dataset, config.reading)
     for spec in kernels.values():
         spec.architecture.check_image(*dataset.image_shape[:2])
     support_size = _support_size(config.support, dataset)
     targets = _targets(method.target_batch, dataset)
+    _say_shrunk(targets, method.target_batch, dataset)
     chunks = math.ceil(len(dataset.y_train) / targets)
     schedule = Schedule(
         method.steps if method.method == "kip" else chunks,
@@ -75,7 +78,7 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     context = Context(config.compute.backend, config.compute.threads)
     # Raises if the backend cannot.
     backend, *_ = (context.kernel(spec).backend for spec in kernels.values())
-    folder = RunFolder(out or _default_folder(config, kernels, support_size))
+    folder = RunFolder(out or _default_folder(config, dataset, kernels, support_size))
     job = Job(
         config=config,
         dataset=dataset,
@@ -143,6 +146,21 @@ def _targets(asked: int | None, dataset: Dataset) -> int:
     return asked
 
 
+def _say_shrunk(targets: int, asked: int | None, dataset: Dataset) -> None:
+    """Warn of a target batch that one rare class makes far smaller than it would be."""
+    counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
+    usual = min(_TARGETS, len(dataset.y_train))
+    if asked is None and 2 * targets < usual:
+        rarest = int(counts.argmin())
+        warnings.warn(
+            f"a step learns from {targets} of {len(dataset.y_train):,} images: a batch has as many "
+            f"of each class, and class {dataset.class_names[rarest]!r} has {counts[rarest]}; give "
+            "it more images, or leave it out",
+            Note,
+            stacklevel=3,
+        )
+
+
 def _cost(
     config: DistillConfig,
     dataset: Dataset,
@@ -159,7 +177,7 @@ def _cost(
         support=support_size,
         chunk=targets,
         pixel_bytes=dataset.x_train.itemsize,
-        zca=config.data.transform == "zca",
+        zca=config.data.transform.startswith("zca"),
         kernel_bytes=_KERNEL_BYTES,
     )
     # At the end the other kernels of an ensemble score the set too.
@@ -172,8 +190,9 @@ def _cost(
     return dataclasses.replace(cost, forward_elements=cost.forward_elements + scored)
 
 
-def _default_folder(config: DistillConfig, kernels: dict[str, KernelSpec], size: int) -> Path:
-    name = Path(config.data.dataset).name.removesuffix(".npz")
+def _default_folder(
+    config: DistillConfig, dataset: Dataset, kernels: dict[str, KernelSpec], size: int
+) -> Path:
     networks = "-".join(kernels).replace(":", "")
-    text = f"{name}-{config.method.method}-{networks}-{size}"
+    text = f"{dataset.name}-{config.method.method}-{networks}-{size}"
     return Path("runs") / re.sub(r"[^\w.-]+", "_", text)

@@ -158,7 +158,7 @@ def _summarise(job: Job) -> None:
     file = shlex.quote(str(job.folder.distilled))
     dataset = shlex.quote(job.config.data.dataset)
     print(
-        f"test accuracy {result['test_accuracy']:.4f}, mse {result['test_mse']:.5f}: "
+        f"test accuracy {result['test_accuracy']:.4f}, half mse {result['test_mse']:.5f}: "
         f"{result['support_size']} images after {result['steps']} steps, "
         f"{result['kernel_elements']:,} kernel elements, {short_time(result['seconds'])}\n"
         f"distilled set: {job.folder.distilled}\n"

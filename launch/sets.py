@@ -1,25 +1,34 @@
 """What belongs to a distilled set: as it is asked for, or else as the set itself says."""
 
+import contextlib
 import json
+import os
+from collections.abc import Mapping
+from typing import Any
 
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.distilled import DistilledSet
-from stillhouse.data.sources import load_dataset
+from stillhouse.data.distilled import DistilledSet, set_file
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.architectures import build_architecture
+from stillhouse.launch.reading import read_dataset
+from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.server.run_folder import RunFolder
 
 _REGULARISATION = 1e-6
 
 
-def dataset_for(asked: SetConfig, file: str, distilled: DistilledSet) -> Dataset:
+def dataset_for(
+    asked: SetConfig, file: str, distilled: DistilledSet, reading: ReadingConfig
+) -> Dataset:
     """Return the dataset that is asked for, or the one that the set was distilled from.
 
     Args:
         asked: the settings.
         file: what messages call the set.
         distilled: the set.
+        reading: how the dataset is read; what it does not say is as in the set's run.
 
     Raises:
         ValueError: if the set does not say what it was distilled from, or the dataset has images
@@ -27,11 +36,17 @@ def dataset_for(asked: SetConfig, file: str, distilled: DistilledSet) -> Dataset
         OSError: if it cannot be read.
     """
     source = asked.dataset
+    known = {} if distilled.card is None else distilled.card.config
+    before: Mapping[str, Any] | None = None
+    if "dataset" in known:
+        typed = str(known["dataset"])
+        own = _where(file, typed)
+        # Its own data are read as its run read them.
+        before = known if source in (None, typed) or os.path.abspath(source or "") == own else None
+        source = own if source is None else source
     if source is None:
-        if distilled.card is None or "dataset" not in distilled.card.config:
-            raise ValueError(f"{file} does not say what it was distilled from; give --dataset")
-        source = str(distilled.card.config["dataset"])
-    dataset = load_dataset(source)
+        raise ValueError(f"{file} does not say what it was distilled from; give --dataset")
+    dataset = read_dataset(source, reading, before)
     if dataset.image_shape != distilled.images.shape[1:]:
         raise ValueError(
             f"`--dataset`: the images of {source} are {_size(dataset.image_shape)}, those of "
@@ -81,8 +96,8 @@ def transform_for(
         return fit_transform(asked.transform, dataset.x_train)
     if distilled.transform is None:
         raise ValueError(
-            f"{file} carries no transform; give --transform=none, standardise or zca, to "
-            "be fitted on the dataset's training images"
+            f"{file} carries no transform; give --transform=none, standardise, zca, zca-rfad or "
+            "zca-frepo, to be fitted on the dataset's training images"
         )
     return distilled.transform
 
@@ -100,6 +115,16 @@ def is_own(distilled: DistilledSet, dataset: Dataset) -> bool | None:
     if distilled.card is None:
         return None
     return distilled.card.dataset.fingerprint == dataset.fingerprint()
+
+
+def _where(file: str, typed: str) -> str:
+    """Return where a set's dataset lies: by its run, from wherever that is asked, or as typed."""
+    with contextlib.suppress(OSError, ValueError):
+        settings = RunFolder(set_file(file).parent).read_settings()
+        path = settings.get("dataset_path")
+        if settings.get("dataset") == typed and isinstance(path, str) and os.path.exists(path):
+            return path
+    return typed
 
 
 def _kind(name: str) -> Kind:

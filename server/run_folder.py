@@ -60,7 +60,7 @@ class RunFolder:
             OSError: if it is no folder, or cannot be written.
         """
         self.check_writable(bytes_needed)
-        if not self._entries():
+        if not self._entries() or self._is_begun():
             return False
         found = self._identity()
         changes = [
@@ -89,7 +89,7 @@ class RunFolder:
             raise NotADirectoryError(20, "is a file, not a folder", str(there))
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(13, "no permission to write in this folder", str(there))
-        if self._entries() and not self.config.exists():
+        if self._entries() and not self.config.exists() and not self._is_begun():
             raise ValueError(
                 f"`--out`: {self.path} is not empty and holds no run; give another folder"
             )
@@ -154,7 +154,7 @@ class RunFolder:
                 folder.mkdir(exist_ok=True)
             if not self.config.exists():
                 write_json(self.config, content)
-        except OSError:
+        except BaseException:
             for folder in reversed(made):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
@@ -170,6 +170,13 @@ class RunFolder:
             ) from error
         except OSError:
             pass  # A file system without locks.
+
+    def _is_begun(self) -> bool:
+        """Return whether a run was ended while it made the folder, and left it without content."""
+        own = {self.checkpoints.name, self.tensorboard.name}
+        return set(self._entries()) <= own and not any(
+            any((self.path / name).iterdir()) for name in self._entries()
+        )
 
     def _entries(self) -> list[str]:
         if not self.path.exists():

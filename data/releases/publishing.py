@@ -2,10 +2,13 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 from pathlib import Path
 
-from stillhouse.data.distilled import DistilledSet, load_distilled
+import numpy as np
+
+from stillhouse.data.distilled import DistilledSet, distilled_arrays, load_distilled
 from stillhouse.data.releases.folders import (
     ReleaseFolder,
     add_files,
@@ -16,7 +19,7 @@ from stillhouse.data.releases.index import COLUMNS, Row, index_line, parse_index
 from stillhouse.data.releases.names import file_name, kernel_name, kip_settings, set_name
 from stillhouse.data.releases.published import INDEX
 from stillhouse.data.releases.readme import readme
-from stillhouse.data.releases.stores import inside
+from stillhouse.data.releases.stores import inside, local_path
 from stillhouse.kernels.spec import KernelSpec
 
 
@@ -40,7 +43,8 @@ class Published:
 def publish(file: Path, to: str, *, name: str | None = None, license: str = "unknown") -> Published:
     """Add a distilled set to a release, which `stillhouse fetch` reads.
 
-    Into `to` go `<dataset>/<name>/<name>.npz`, byte for byte as it is, beside it a dataset card
+    Into `to` go `<dataset>/<name>/<name>.npz`, byte for byte as it is (but for the path of the
+    dataset on this machine, if its card has one), beside it a dataset card
     `README.md` as the Hugging Face hub has them, and a row of `index.csv`, which is made if it is
     not there. Rows of others are never touched, nothing is overwritten, and if anything fails,
     everything is as it was. A set that is in the index already, under whatever name, is left there.
@@ -85,6 +89,8 @@ def publish(file: Path, to: str, *, name: str | None = None, license: str = "unk
 def read_publishable(file: Path) -> tuple[bytes, DistilledSet]:
     """Return the bytes of a set's file, and the set.
 
+    They are those of the file, but where its card says where the dataset lies on this machine.
+
     Raises:
         ValueError: if it is damaged, or lacks card or transform.
         OSError: if it cannot be read.
@@ -97,7 +103,24 @@ def read_publishable(file: Path) -> tuple[bytes, DistilledSet]:
             f"{file} carries no {lacking}, so nobody could evaluate it as it was meant; publish "
             "what `stillhouse distill` or `stillhouse fetch` wrote"
         )
-    return content, distilled
+    return _without_paths(content, distilled)
+
+
+def _without_paths(content: bytes, distilled: DistilledSet) -> tuple[bytes, DistilledSet]:
+    """Return a set whose card names its dataset by name, and not by where it lies here."""
+    assert distilled.card is not None
+    config = dict(distilled.card.config)
+    if "/" in str(config.get("dataset", "")) or "\\" in str(config.get("dataset", "")):
+        config["dataset"] = distilled.card.dataset.name
+    if local_path(str(config.get("released_at", "https://"))) is not None:
+        del config["released_at"]
+    if config == distilled.card.config:
+        return content, distilled
+    card = dataclasses.replace(distilled.card, config=config)
+    distilled = dataclasses.replace(distilled, card=card)
+    buffer = io.BytesIO()
+    np.savez(buffer, **distilled_arrays(distilled))
+    return buffer.getvalue(), distilled
 
 
 def _row(distilled: DistilledSet, name: str, digest: str) -> Row:

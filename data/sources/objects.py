@@ -31,6 +31,7 @@ def dataset_from(
     image_size: tuple[int, int] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    argument_names: Sequence[str] = ("`x_train`", "`y_train`", "`x_test`", "`y_test`"),
 ) -> Dataset:
     """Make a dataset of what other libraries have.
 
@@ -51,6 +52,7 @@ def dataset_from(
         image_size: height and width to which images are resized; None if they have one size.
         image_column: of a Hugging Face dataset; None for `image` or `img`.
         label_column: of a Hugging Face dataset; None for `label`, `labels` or `fine_label`.
+        argument_names: what errors call the arrays.
 
     Raises:
         ValueError: if it is none of these, or as `dataset_from_arrays`.
@@ -82,6 +84,7 @@ def dataset_from(
         class_names=class_names if class_names is not None else reader.class_names,
         test_fraction=test_fraction,
         seed=seed,
+        argument_names=argument_names,
         notes=resized_note(reader.resized, image_size),
     )
 
@@ -152,7 +155,9 @@ class _Reader:
         source = source.select_columns([image, label])
         labels = np.asarray(source.with_format(None)[label][:])
         if not isinstance(features[image], datasets.Image):
-            return np.asarray(source.with_format("numpy")[image][:]), labels
+            # Said by the type of the column; the values come as whatever holds any integer.
+            dtype = getattr(features[image], "dtype", None)
+            return np.asarray(source.with_format("numpy")[image][:], dtype), labels
         stack = ImageStack(len(source), size=self._size)
         encoded = source.cast_column(image, datasets.Image(decode=False)).with_format(None)
         with decoding_pool() as pool:

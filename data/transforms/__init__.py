@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stillhouse.data.transforms.checked import Checked
 from stillhouse.data.transforms.standardise import Standardise
 from stillhouse.data.transforms.transform import Identity, Transform
 from stillhouse.data.transforms.zca import ZCA
@@ -12,6 +13,7 @@ from stillhouse.data.transforms.zca_parts import VARIANTS, ZCAParts, parse_zca
 __all__ = [
     "TRANSFORMS",
     "ZCA",
+    "Checked",
     "Identity",
     "Standardise",
     "Transform",

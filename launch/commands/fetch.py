@@ -25,8 +25,9 @@ from stillhouse.data.releases import (
     with_recipe,
 )
 from stillhouse.data.releases.names import file_name
-from stillhouse.data.sources import load_dataset
 from stillhouse.launch.errors import bad_input, one_line
+from stillhouse.launch.reading import naming_flags, read_dataset
+from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.releases import FetchConfig
 
 Complete = Callable[[DistilledSet, Row, str], DistilledSet]
@@ -63,7 +64,8 @@ def run(config: FetchConfig) -> int:
         complete = _completing(config)
         for row, target in zip(rows, targets, strict=True):
             location = row_location(row, index, config.release.mirror)
-            content = _content(row, location, complete)
+            with naming_flags():
+                content = _content(row, location, complete, config.release.max_bytes)
             _put(target, content)
             fetched.append(_report(row, target, content))
             if not config.output.json:
@@ -136,7 +138,7 @@ def _completing(config: FetchConfig) -> Complete:
             )
 
         return refuse
-    dataset = load_dataset(source)  # Before anything is downloaded.
+    dataset = read_dataset(source, ReadingConfig())  # Before anything is downloaded.
 
     @functools.cache
     def transform(zca: bool) -> Any:
@@ -149,10 +151,11 @@ def _completing(config: FetchConfig) -> Complete:
     return complete
 
 
-def _content(row: Row, location: str, complete: Complete) -> bytes:
+def _content(row: Row, location: str, complete: Complete, max_bytes: int | None) -> bytes:
     """Return the bytes of the row's file: as they are, if the set carries all that it needs."""
-    path = download(location, sha256=row.sha256, check=load_distilled)
-    distilled = load_distilled(path)
+    read = functools.partial(load_distilled, max_bytes=max_bytes)
+    path = download(location, sha256=row.sha256, check=read, max_bytes=max_bytes)
+    distilled = read(path)
     if distilled.card is not None and distilled.transform is not None:
         return path.read_bytes()
     completed = complete(distilled, row, location)

@@ -18,6 +18,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.reading import naming_flags
 from stillhouse.launch.sets import dataset_for, is_own, transform_for
 from stillhouse.launch.settings.sets import SetConfig
 from stillhouse.launch.settings.train import TrainConfig as Settings
@@ -87,8 +88,9 @@ def _folder(settings: Settings) -> Path | None:
 
 def _subject(settings: Settings) -> _Subject:
     asked = SetConfig(dataset=settings.data.dataset, transform=settings.data.transform)
-    distilled = load(settings.file)
-    dataset = dataset_for(asked, settings.file, distilled)
+    with naming_flags():
+        distilled = load(settings.file, max_bytes=settings.reading.max_bytes)
+    dataset = dataset_for(asked, settings.file, distilled, settings.reading)
     transform = transform_for(asked, settings.file, distilled, dataset)
     baselines = tuple(name for name in settings.data.baseline if name != "none")
     if baselines:

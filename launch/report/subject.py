@@ -12,6 +12,7 @@ from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.errors import one_line
 from stillhouse.launch.first_support import first_support
+from stillhouse.launch.reading import naming_flags
 from stillhouse.launch.report.commands import report_command
 from stillhouse.launch.sets import dataset_for, is_own, kernel_for, transform_for
 from stillhouse.launch.settings.report import ReportConfig
@@ -72,7 +73,8 @@ def read_subject(config: ReportConfig) -> Subject:
         OSError: if a file cannot be read.
     """
     file, asked = config.file, config.set
-    distilled = load(file)
+    with naming_flags():
+        distilled = load(file, max_bytes=config.reading.max_bytes)
     card = distilled.card
     if asked.transform is not None and asked.dataset is None:
         raise ValueError("`--transform` needs `--dataset` beside it, to be fitted on its images")
@@ -108,7 +110,7 @@ def read_subject(config: ReportConfig) -> Subject:
 
 def _real(config: ReportConfig, distilled: DistilledSet) -> Real | LeftOut:
     try:
-        dataset = dataset_for(config.set, config.file, distilled)
+        dataset = dataset_for(config.set, config.file, distilled, config.reading)
         transform = transform_for(config.set, config.file, distilled, dataset)
     except (ValueError, OSError) as error:
         if config.set.dataset is not None:

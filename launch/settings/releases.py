@@ -48,6 +48,7 @@ class ReleaseConfig(Checked):
         dataset: whose training images give the transform again, where the set carries none.
         out: the file, or the folder.
         mirror: a copy of the published releases.
+        max_bytes: how large a file may be.
     """
 
     dataset: str | None = option(
@@ -59,6 +60,12 @@ class ReleaseConfig(Checked):
     )
     mirror: str | None = option(
         None, "for kip and ls: URL or folder of a copy of storage.googleapis.com/kip-datasets"
+    )
+    max_bytes: int | None = option(
+        None,
+        "how large a file may be, downloaded and unpacked (default: 2 GiB, or what disk and memory "
+        "have)",
+        check=at_least(1),
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from stillhouse.launch.report.kernels import parse_kernels
 from stillhouse.launch.settings.options import Checked, at_least, option, positive
+from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.run import ComputeConfig
 from stillhouse.launch.settings.sets import SetConfig
 from stillhouse.networks import NETWORKS
@@ -83,4 +84,5 @@ class ReportConfig:
     page: PageConfig = PageConfig()
     networks: NetworksConfig = NetworksConfig()
     set: SetConfig = SetConfig()
+    reading: ReadingConfig = ReadingConfig()
     compute: ComputeConfig = ComputeConfig()

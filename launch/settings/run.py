@@ -9,12 +9,12 @@ import math
 from stillhouse.kernels import BACKENDS
 from stillhouse.launch.architectures import ARCHITECTURES, parse_ensemble
 from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
+from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 
 METHODS = ("kip", "label_solve")
 KERNELS = ("ntk", "nngp")
 ENGINES = ("local", "launchpad", "ray")
 INITIALISERS = ("real", "noise", "kmeans")
-TRANSFORMS = ("none", "standardise", "zca")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +29,13 @@ class DataConfig(Checked):
     """
 
     dataset: str = option(
-        "digits", "digits, a folder of Parquet or IDX files, or an .npz of images and labels"
+        "digits",
+        "digits, a folder of images, Parquet, IDX or CIFAR files, or an .npz of images and labels",
     )
     transform: str = option(
-        "standardise", "how pixels are normalised before the kernel", choices=TRANSFORMS
+        "standardise",
+        f"how pixels are normalised before the kernel: {TRANSFORM_HELP}",
+        check=transform_kind,
     )
     augment: bool = option(False, "shift, rotate, flip and tint half of each target batch")
     flip: bool = option(True, "with --augment; --noflip for digits, letters and the like")
@@ -191,6 +194,7 @@ class DistillConfig:
     """The settings of a run, in groups."""
 
     data: DataConfig = DataConfig()
+    reading: ReadingConfig = ReadingConfig()
     kernel: KernelConfig = KernelConfig()
     support: SupportConfig = SupportConfig()
     method: MethodConfig = MethodConfig()

@@ -4,7 +4,8 @@ import dataclasses
 
 from stillhouse.launch.architectures import ARCHITECTURES
 from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
-from stillhouse.launch.settings.run import KERNELS, TRANSFORMS, ComputeConfig, OutputConfig
+from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
+from stillhouse.launch.settings.run import KERNELS, ComputeConfig, OutputConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,9 @@ class SetConfig(Checked):
         None, "digits, a folder, or an .npz, whose test images are predicted"
     )
     transform: str | None = option(
-        None, "fit this one on the dataset's training images", choices=TRANSFORMS
+        None,
+        f"fit this one on the dataset's training images: {TRANSFORM_HELP}",
+        check=transform_kind,
     )
     architecture: str | None = option(None, "the infinitely wide network", choices=ARCHITECTURES)
     depth: int | None = option(None, "its depth, with --architecture", check=at_least(1))
@@ -57,6 +60,7 @@ class EvaluateConfig:
 
     file: str
     set: SetConfig = SetConfig()
+    reading: ReadingConfig = ReadingConfig()
     compute: ComputeConfig = ComputeConfig()
     output: OutputConfig = OutputConfig()
 
@@ -67,9 +71,15 @@ class PictureConfig(Checked):
 
     Attributes:
         out: the file to write.
+        max_bytes: what the set's file may unpack to.
     """
 
     out: str = option("grid.png", "the picture to write: .png, .pdf or .svg")
+    max_bytes: int | None = option(
+        None,
+        "what the set's file may unpack to (default: fifty times its size)",
+        check=at_least(1),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,8 @@ import dataclasses
 
 from stillhouse.launch.settings.network import NetworkConfig
 from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
-from stillhouse.launch.settings.run import TRANSFORMS, OutputConfig
+from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
+from stillhouse.launch.settings.run import OutputConfig
 from stillhouse.networks.objective import LOSSES
 
 BASELINES = ("random", "kmeans", "average")
@@ -29,7 +30,9 @@ class TrainDataConfig(Checked):
         None, "digits, a folder, or an .npz, whose test images are predicted"
     )
     transform: str | None = option(
-        None, "fit this one on the dataset's training images", choices=TRANSFORMS
+        None,
+        f"fit this one on the dataset's training images: {TRANSFORM_HELP}",
+        check=transform_kind,
     )
     baseline: tuple[str, ...] = option(
         ("random",),
@@ -109,6 +112,7 @@ class TrainConfig:
 
     file: str
     data: TrainDataConfig = TrainDataConfig()
+    reading: ReadingConfig = ReadingConfig()
     network: NetworkConfig = NetworkConfig()
     descent: DescentConfig = DescentConfig()
     output: TrainOutputConfig = TrainOutputConfig()

@@ -75,3 +75,82 @@ def test_a_wrong_setting_is_named_and_leaves_nothing(spots_arrays, tmp_path, wro
     with pytest.raises(ValueError, match=says):
         sh.distill(*spots_arrays, out=tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_scalars_of_numpy_are_numbers(spots_arrays):
+    distilled = sh.distill(
+        *spots_arrays,
+        architecture="fc",
+        depth=np.int64(1),
+        steps=np.uint8(2),
+        learning_rate=np.float32(0.25),
+        decay=np.bool_(False),
+        seed=np.int32(1),
+    )
+    assert distilled.card.config["learning_rate"] == 0.25
+    assert distilled.card.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"ipc": 1.0}, "`ipc` must be a whole number, got 1.0"),
+        ({"steps": "3"}, "`steps` must be a whole number, got '3'"),
+        ({"ipc": True}, "`ipc` must be a whole number, got True"),
+        ({"decay": 1}, "`decay` must be true or false, got 1"),
+        ({"learning_rate": "0.1"}, "`learning_rate` must be a number, got '0.1'"),
+        ({"architecture": 3}, "`architecture` must be a text, got 3"),
+        ({"method": "label_solve", "steps": 5}, "`steps` has no meaning for"),
+        ({"method": "label_solve", "augment": True}, "`augment` has no meaning for"),
+        ({"test_fraction": 2.0}, "`test_fraction` must be between 0 and 1"),
+        ({"transform": "zca:norm=no"}, "`transform` must be made of known parts"),
+    ],
+)
+def test_a_wrong_type_or_value_names_the_argument(spots_arrays, tmp_path, wrong, says):
+    settings = {"architecture": "fc", **wrong}
+    with pytest.raises(ValueError, match=says):
+        sh.distill(*spots_arrays, out=tmp_path / "run", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_architecture_is_no_kernel():
+    with pytest.raises(ValueError, match="`spec` must be a KernelSpec, got Architecture; give"):
+        sh.kernel(sh.convnet())
+
+
+def test_data_that_are_missing_or_wrong_name_the_argument(spots_arrays):
+    images, labels = spots_arrays
+    with pytest.raises(ValueError, match="`labels` are missing"):
+        sh.distill(images)
+    with pytest.raises(ValueError, match="both `test_images` and `test_labels`"):
+        sh.distill(images, labels, images)
+    with pytest.raises(ValueError, match="`images` has 240 images, `labels` 239"):
+        sh.distill(images, labels[:-1])
+
+
+def test_a_dataset_is_taken_as_it_is(spots_arrays, spots):
+    dataset = sh.load_dataset(spots)
+    by_dataset = sh.distill(dataset, **SMALL)
+    assert by_dataset.images.tobytes() == sh.distill(*spots_arrays, **SMALL).images.tobytes()
+    assert by_dataset.card.dataset.name == "spots"
+    more = sh.distill(*spots_arrays, test_fraction=0.5, **SMALL)
+    assert more.card.dataset.fingerprint != by_dataset.card.dataset.fingerprint
+
+
+@pytest.mark.parametrize("left", [(), ("checkpoints",), ("checkpoints", "tensorboard")])
+def test_a_folder_that_was_made_and_left_empty_blocks_nothing(spots_arrays, tmp_path, left):
+    for name in left:
+        (tmp_path / "run" / name).mkdir(parents=True)
+    sh.distill(*spots_arrays, out=tmp_path / "run", **SMALL)
+    (tmp_path / "other" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "other" / "checkpoints" / "mine").write_text("x")
+    with pytest.raises(ValueError, match="is not empty and holds no run"):
+        sh.distill(*spots_arrays, out=tmp_path / "other", **SMALL)
+
+
+def test_a_batch_that_a_rare_class_shrinks_is_warned_of(spots_arrays):
+    images, labels = spots_arrays
+    few = np.flatnonzero(labels == 2)[4:]
+    images, labels = np.delete(images, few, axis=0), np.delete(labels, few)
+    with pytest.warns(UserWarning, match="a step learns from 9 of 131 images: .* class '2' has 3"):
+        sh.distill(images, labels, class_names=["0", "1", "2"], **SMALL)

@@ -53,7 +53,8 @@ def test_a_wrong_setting(refused, spots, flags, says):
         ("sizes", {"images": IMAGES, "labels": LABELS[:39]}, "40 images"),
         ("fractions", {"images": IMAGES, "labels": LABELS + 0.5}, "label"),
         ("nan", {"images": IMAGES + np.nan, "labels": LABELS}, "NaN|finite"),
-        ("negative", {"images": IMAGES, "labels": LABELS - 1}, "-1"),
+        ("constant", {"images": IMAGES * 0, "labels": LABELS}, "all images of `x_train` are the s"),
+        ("flat", {"images": IMAGES.reshape(40, -1), "labels": LABELS}, "reshape"),
         ("keys", {"pictures": IMAGES}, "images"),
     ],
 )

@@ -129,7 +129,7 @@ def make_set(tmp_path: Path) -> Callable[..., Path]:
         raw = rng.integers(0, 255, (30, 5, 4, 1)).astype(np.uint8)
         dataset = dataset_from_arrays(raw, labels, name="spots", class_names=["a", "b", "c"])
         fitted = fit_transform(transform, dataset.x_train)
-        config = {"dataset": "/somewhere/spots.npz", "learn_labels": True, "augment": False}
+        config = {"dataset": "spots.npz", "learn_labels": True, "augment": False}
         card = Card(
             method=method,
             kernel=json.loads(KernelSpec(fc(1)).to_json()),

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stillhouse.data.distilled import load_distilled
+from stillhouse.data.distilled import load_distilled, save_distilled
 from stillhouse.data.releases.index import parse_index
 from stillhouse.data.releases.publishing import publish
 
@@ -171,3 +172,19 @@ def test_a_set_that_says_too_little_is_refused(release, make_set, tmp_path):
     with pytest.raises(ValueError, match="a license is a name as the Hugging Face hub"):
         publish(make_set(), str(release), license="do what you like")
     assert files(release) == {}
+
+
+def test_what_is_published_carries_no_path_of_this_machine(make_set, tmp_path):
+    file = make_set()
+    here = load_distilled(file)
+    config = {**here.card.config, "dataset": "/home/me/secret/spots.npz", "released_at": "/m/a.npz"}
+    card = dataclasses.replace(here.card, config=config)
+    save_distilled(file, dataclasses.replace(here, card=card))
+    published = publish(file, str(tmp_path / "release"))
+    content = Path(published.location).read_bytes()
+    assert b"secret" not in content.replace(b"\0", b"") and b"/\0\0\0m" not in content
+    there = load_distilled(published.location)
+    assert there.card.config["dataset"] == "spots"
+    np.testing.assert_array_equal(there.images, here.images)
+    # Published again it is the same one.
+    assert not publish(file, str(tmp_path / "release")).new

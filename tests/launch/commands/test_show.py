@@ -23,8 +23,8 @@ def test_any_images_and_labels_can_be_drawn(stillhouse, spots, tmp_path):
     [
         (["none.npz"], "none.npz: No such file"),
         (["{set}", "--out=grid.gif"], "must end in .png, .pdf, .svg"),
-        (["{set}", "--out=no/grid.png"], "no/grid.png: No such file"),
-        (["{set}", "--out=/dev/null/grid.png"], "/dev/null/grid.png: Not a directory"),
+        (["{set}", "--out=no/grid.png"], "no: no such folder"),
+        (["{set}", "--out=/dev/null/grid.png"], "/dev/null: not a folder"),
         ([], "FILE is missing"),
     ],
 )

@@ -6,8 +6,8 @@ import pytest
 from stillhouse.data.transforms import TRANSFORMS as ALL_TRANSFORMS
 from stillhouse.kernels import BACKENDS
 from stillhouse.launch.catalogue import COMMANDS
+from stillhouse.launch.settings.reading import _TRANSFORMS
 from stillhouse.launch.settings.run import (
-    TRANSFORMS,
     ComputeConfig,
     KernelConfig,
     MethodConfig,
@@ -22,7 +22,7 @@ def groups():
 
 
 def test_the_choices_are_those_that_there_are():
-    assert set(TRANSFORMS) == set(ALL_TRANSFORMS)
+    assert set(_TRANSFORMS) == set(ALL_TRANSFORMS)
     choices = {field.name: field.metadata["choices"] for field in dataclasses.fields(ComputeConfig)}
     assert choices["backend"] == BACKENDS
 

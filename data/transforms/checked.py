@@ -1,0 +1,67 @@
+"""A transform that knows in what scale its images came."""
+
+import dataclasses
+
+import numpy as np
+
+from stillhouse.data.arrays import size_name
+from stillhouse.data.transforms.transform import Transform
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """The transform of a distilled set, which refuses images of another shape or scale.
+
+    Images divided by 255, where the set came of 0 to 255, would become nearly black without a word,
+    and every prediction from them wrong.
+
+    Attributes:
+        inner: the transform itself.
+        image_shape: height, width and channels of the dataset.
+        pixel_range: the smallest and the largest raw pixel value of its train images.
+    """
+
+    inner: Transform
+    image_shape: tuple[int, int, int]
+    pixel_range: tuple[float, float]
+
+    @property
+    def kind(self) -> str:
+        """Its name in files and flags."""
+        return self.inner.kind
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """Bring raw images `[n, h, w, c]` into the kernel's space, float32 `[n, h, w, c]`.
+
+        Raises:
+            ValueError: if they have another shape, or are in another scale.
+        """
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"images must be [n, {', '.join(map(str, self.image_shape))}], as those that the "
+                f"set was distilled from ({size_name(self.image_shape)}), got shape {images.shape}"
+            )
+        low, high = self.pixel_range
+        size, found = max(-low, high), float(np.abs(images).max()) if images.size else 0.0
+        small = images.dtype.kind == "f" and 0 < found <= 1.0 and size >= 100
+        large = 0 < size <= 1.0 and found >= 100
+        if small or large:
+            scale = max(size, found)
+            factor = 255 if scale <= 255 else scale
+            raise ValueError(
+                f"images lie in {images.min():g} to {images.max():g}, those that the set was "
+                f"distilled from in {low:g} to {high:g}: "
+                f"{'multiply' if small else 'divide'} them by {factor:g}"
+            )
+        return self.inner.apply(images)
+
+    __call__ = apply
+
+    def invert(self, images: np.ndarray) -> np.ndarray:
+        """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`."""
+        return self.inner.invert(images)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all that is needed to make the same transform again."""
+        return self.inner.to_arrays()

@@ -1,0 +1,192 @@
+"""Scoring and using a distilled set from Python."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+
+from stillhouse.data.arrays import ArrayLike, as_images, as_labels
+from stillhouse.data.batches import split_chunks
+from stillhouse.data.dataset import Dataset
+from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.sources import dataset_from
+from stillhouse.data.transforms import Transform
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.launch.sets import dataset_for, kernel_for, regularisation_for, transform_for
+from stillhouse.launch.settings.reading import ReadingConfig
+from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.methods.coresets import class_average, kmeans_centres, random_subset
+from stillhouse.methods.evaluation import Scores, evaluate_krr
+from stillhouse.methods.ridge import krr_predict
+from stillhouse.workers.local import LocalComputer
+
+_CHUNK = 500
+_BASELINES = {"random": random_subset, "kmeans": kmeans_centres, "average": class_average}
+
+
+def evaluate(
+    distilled: DistilledSet,
+    dataset: Any = None,
+    *,
+    architecture: str | None = None,
+    depth: int | None = None,
+    kernel: Literal["ntk", "nngp"] | None = None,
+    transform: str | None = None,
+    regularisation: float | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Scores:
+    """Score a distilled set on test images, as `stillhouse evaluate` does.
+
+    Args:
+        distilled: the set.
+        dataset: what `load_dataset` or `dataset_from` take, or a pair of test images and labels;
+            None for the data that it was distilled from.
+        architecture: the infinitely wide network; None for the set's own.
+        depth: its depth, with `architecture`.
+        kernel: which limit of it; None for the set's own.
+        transform: fitted on the training images of `dataset`; None for the set's own.
+        regularisation: the ridge; None for the set's own.
+        backend: what computes kernels.
+        threads: processor threads; None for all.
+
+    Returns:
+        The accuracy, and half the mean squared error.
+
+    Raises:
+        ValueError: if set, data and settings do not fit together, or something is missing.
+        FloatingPointError: if the predictions are not finite.
+    """
+    asked = _asked(architecture, depth, kernel, transform, regularisation)
+    spec = _kernel(distilled, asked)
+    computer = LocalComputer(backend, threads)
+    if isinstance(dataset, tuple | list) and len(dataset) == 2 and transform is None:
+        chunks = _pair_chunks(distilled, *dataset)
+    else:
+        chunks = split_chunks(*_data(distilled, dataset, asked), "test", _CHUNK)
+    ridge = regularisation_for(asked, distilled)
+    return evaluate_krr(computer, spec, distilled.images, distilled.labels, chunks, ridge)
+
+
+def predict(
+    distilled: DistilledSet, images: ArrayLike, *, backend: str = "auto", threads: int | None = None
+) -> np.ndarray:
+    """Return what kernel ridge regression on the set says of raw images, float64 `[n, k]`.
+
+    The class of an image is that of its largest value: `ds.predict(images).argmax(axis=1)`.
+
+    Args:
+        distilled: the set, with its transform and card.
+        images: raw images `[n, h, w, c]`, or grey `[n, h, w]`, in the scale of the dataset.
+        backend: what computes kernels.
+        threads: processor threads; None for all.
+
+    Raises:
+        ValueError: if the set lacks transform or card, or the images do not fit it.
+    """
+    if distilled.transform is None or distilled.card is None:
+        raise ValueError("this set carries no transform and network, so it predicts nothing")
+    asked = SetConfig()
+    spec = _kernel(distilled, asked)
+    computer = LocalComputer(backend, threads)
+    x = distilled.transform.apply(as_images(images, "`images`"))
+    gram = computer.gram(spec, distilled.images)
+    ridge = regularisation_for(asked, distilled)
+    parts = [
+        krr_predict(gram, computer.cross(spec, part, distilled.images), distilled.labels, ridge)
+        for part in (x[start : start + _CHUNK] for start in range(0, len(x), _CHUNK))
+    ]
+    return np.concatenate(parts)
+
+
+def compare(
+    distilled: DistilledSet,
+    dataset: Any = None,
+    *,
+    seed: int = 0,
+    backend: str = "auto",
+    threads: int | None = None,
+) -> dict[str, Scores]:
+    """Score a set beside sets of its size for which nothing was learned.
+
+    Args:
+        distilled: the set, with its card.
+        dataset: as for `evaluate`, but with training images.
+        seed: of what is drawn.
+        backend: what computes kernels.
+        threads: processor threads; None for all.
+
+    Returns:
+        The scores of `distilled`, and of `random` real images, `kmeans` centres of them and
+        averages of each class (`average`).
+
+    Raises:
+        ValueError: as `evaluate`, and if the size of the set is no multiple of the classes.
+    """
+    asked = SetConfig()
+    data, fitted = _data(distilled, dataset, asked)
+    spec, computer = _kernel(distilled, asked), LocalComputer(backend, threads)
+    ridge = regularisation_for(asked, distilled)
+    size, k = len(distilled.images), data.num_classes
+    supports = {"distilled": (distilled.images, distilled.labels)}
+    for name, choose in _BASELINES.items():
+        x, y = choose(data.x_train, data.y_train, size, num_classes=k, seed=seed)
+        supports[name] = (fitted.apply(x), centred_one_hot(y, k))
+    return {
+        name: evaluate_krr(computer, spec, x, y, split_chunks(data, fitted, "test", _CHUNK), ridge)
+        for name, (x, y) in supports.items()
+    }
+
+
+def _asked(
+    architecture: str | None,
+    depth: int | None,
+    kernel: str | None,
+    transform: str | None,
+    regularisation: float | None,
+) -> SetConfig:
+    try:
+        return SetConfig(
+            transform=transform,
+            architecture=architecture,
+            depth=depth,
+            kernel=kernel,
+            regularisation=regularisation,
+        )
+    except ValueError as error:
+        raise ValueError(str(error).replace("`--", "`")) from error
+
+
+def _kernel(distilled: DistilledSet, asked: SetConfig) -> KernelSpec:
+    return kernel_for(asked, "this set", distilled)
+
+
+def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Dataset, Transform]:
+    """Return the data, and the transform that brings them to the set."""
+    if dataset is None or isinstance(dataset, str | os.PathLike):
+        source = None if dataset is None else os.fspath(dataset)
+        named = SetConfig(dataset=source)
+        data = dataset_for(named, "this set", distilled, ReadingConfig())
+    else:
+        data = dataset_from(dataset)
+    if data.image_shape != distilled.images.shape[1:] or data.num_classes != distilled.num_classes:
+        raise ValueError(
+            f"`dataset` has images of {data.image_shape} in {data.num_classes} classes, the set of "
+            f"{distilled.images.shape[1:]} in {distilled.num_classes}"
+        )
+    return data, transform_for(asked, "this set", distilled, data)
+
+
+def _pair_chunks(
+    distilled: DistilledSet, images: ArrayLike, labels: ArrayLike
+) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Return test images and labels alone, in the space of the set."""
+    if distilled.transform is None:
+        raise ValueError("this set carries no transform; give a dataset, and `transform`")
+    x = distilled.transform.apply(as_images(images, "`images`"))
+    y = centred_one_hot(as_labels(labels, "`labels`"), distilled.num_classes)
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} images, but {len(y)} labels")
+    return ((x[i : i + _CHUNK], y[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK))
