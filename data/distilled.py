@@ -200,13 +200,19 @@ def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> Non
 
 def distilled_arrays(distilled: DistilledSet) -> dict[str, np.ndarray]:
     """Return the arrays of a set's file, by name."""
-    arrays = {"images": distilled.images, "labels": distilled.labels}
-    if distilled.transform is not None:
-        arrays["transform_kind"] = np.array(distilled.transform.kind)
-        for name, array in distilled.transform.to_arrays().items():
+    own = space_arrays(distilled.transform, distilled.card)
+    return {"images": distilled.images, "labels": distilled.labels, **own}
+
+
+def space_arrays(transform: Transform | None, card: Card | None) -> dict[str, np.ndarray]:
+    """Return what stands beside images and labels in a set's file, by name."""
+    arrays = {}
+    if transform is not None:
+        arrays["transform_kind"] = np.array(transform.kind)
+        for name, array in transform.to_arrays().items():
             arrays[_PREFIX + name] = array
-    if distilled.card is not None:
-        arrays["card"] = np.array(distilled.card.to_json())
+    if card is not None:
+        arrays["card"] = np.array(card.to_json())
     return arrays
 
 
@@ -239,16 +245,26 @@ def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None
     own = [n for n in names if n in ("transform_kind", "card") or n.startswith(_PREFIX)]
     arrays = read_npz(path, ["images", "labels", *own], max_bytes=max_bytes)
     try:
-        # The card first: a newer format may have changed anything else.
-        card = Card.from_json(_text(arrays, "card")) if "card" in arrays else None
-        transform = None
-        if "transform_kind" in arrays:
-            parts = {n[len(_PREFIX) :]: a for n, a in arrays.items() if n.startswith(_PREFIX)}
-            transform = transform_from_arrays(_text(arrays, "transform_kind"), parts)
+        transform, card = space_from_arrays(arrays)
         images = arrays["images"] if card else channels_last(arrays["images"])
         return DistilledSet(images, soft_labels(arrays["labels"]), transform, card)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def space_from_arrays(arrays: dict[str, np.ndarray]) -> tuple[Transform | None, Card | None]:
+    """Return what `space_arrays` gave, from the arrays of a file.
+
+    Raises:
+        ValueError: if they are damaged, or of a newer format.
+    """
+    # The card first: a newer format may have changed anything else.
+    card = Card.from_json(_text(arrays, "card")) if "card" in arrays else None
+    transform = None
+    if "transform_kind" in arrays:
+        parts = {n[len(_PREFIX) :]: a for n, a in arrays.items() if n.startswith(_PREFIX)}
+        transform = transform_from_arrays(_text(arrays, "transform_kind"), parts)
+    return transform, card
 
 
 def _text(arrays: dict[str, np.ndarray], name: str) -> str:

@@ -158,15 +158,17 @@ class Architecture:
 
     def check_image(self, height: int, width: int) -> None:
         """Raise `ValueError` if pooling would leave nothing of an image of this size."""
-        h, w = height, width
+        h, w, pools = height, width, 0
         for i, layer in enumerate(self.image_layers):
             if isinstance(layer, AvgPool):
                 if h < layer.window[0] or w < layer.window[1]:
                     raise ValueError(
                         f"images of {height} x {width} pixels are too small: {h} x {w} are left "
                         f"before the {layer.window[0]} x {layer.window[1]} pool (layer {i}); "
-                        "use larger images or fewer pools (a smaller depth)"
+                        f"use larger images, or a network of {pools} pools at most (for a ConvNet, "
+                        f"depth={pools})"
                     )
+                pools += 1
                 h, w = h // layer.window[0], w // layer.window[1]
         if h < 1 or w < 1:
             raise ValueError(f"images must have at least one pixel, got {height} x {width}")

@@ -145,11 +145,11 @@ def distill(
             )
             check_given(config, given)
             job = prepare(config, dataset)
-            if job.folder.read_result() is None:
+            if job.folder.read_result(job.schedule.steps) is None:
                 fitted = job.fit_transform()
                 # What is not finite stops the run anyway.
                 with np.errstate(over="ignore", invalid="ignore"):
-                    with job.folder.opened(job.identity, job.settings):
+                    with job.folder.opened(job.identity, job.settings, growing=job.growing):
                         learn(job, fitted, lambda: False, on_progress, lambda batches: batches)
         except ValueError as error:
             # There are no flags here, but arguments of the same names.

@@ -100,6 +100,12 @@ class Job:
         return chosen
 
     @property
+    def growing(self) -> str | None:
+        """The setting that a run in the same folder may have less of: it is taken further."""
+        method = self.config.method
+        return "steps" if method.method == "kip" and not method.decay else None
+
+    @property
     def _data(self) -> str:
         """The data themselves: where they lie, and what they are called there, does not matter."""
         x, k = self.dataset.x_train, self.dataset.num_classes

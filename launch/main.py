@@ -14,6 +14,7 @@ from stillhouse.launch.logs import start_logging
 from stillhouse.launch.settings.flags import HelpAsked, help_text, parse
 from stillhouse.launch.settings.given import check_given
 from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.start import ready
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +68,7 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
     start_logging()
     # Only here, so that --help and a wrong flag are answered without importing JAX.
     module = importlib.import_module(f"stillhouse.launch.commands.{command.name}")
+    ready()
     code: int = module.run(config)
     return code
 

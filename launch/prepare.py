@@ -94,7 +94,7 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.
         images = support_size * math.prod(dataset.image_shape) * 4
-        folder.check(job.identity, bytes_needed=16 * images + 2**20)
+        folder.check(job.identity, bytes_needed=16 * images + 2**20, growing=job.growing)
     return job
 
 

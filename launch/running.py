@@ -2,14 +2,17 @@
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from stillhouse.analysis.figures import curves, image_grid
+from stillhouse.data.archive import write_npz
 from stillhouse.data.batches import TargetBatches
-from stillhouse.data.distilled import load_distilled
+from stillhouse.data.distilled import load_distilled, space_arrays
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import BAD_INPUT, STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.job import Job
@@ -31,7 +34,7 @@ def summarise_if_finished(job: Job) -> bool:
         CommandError: if its folder is damaged.
     """
     with bad_input():
-        if job.folder.read_result() is None:
+        if job.folder.read_result(job.schedule.steps) is None:
             return False
         print(f"{job.folder.path} holds this run, finished: nothing to do")
         _draw(job)
@@ -60,7 +63,7 @@ def run_job(
     with contextlib.ExitStack() as stack:
         with bad_input():
             transform = job.fit_transform()
-            stack.enter_context(job.folder.opened(job.identity, job.settings))
+            stack.enter_context(job.folder.opened(job.identity, job.settings, growing=job.growing))
         signals = signals or stack.enter_context(StopSignals())
         reporter = stack.enter_context(ProgressReporter(job.folder.log))
 
@@ -93,6 +96,9 @@ def learn(
         CheckpointError: if the last checkpoint is none of this run.
         OSError: if the folder cannot be written.
     """
+    if not job.folder.begun.exists():
+        # What a reader of its checkpoints needs beside them.
+        write_npz(job.folder.begun, space_arrays(transform, job.card()))
     tally = Tally(job.runner)
     targets = batches(job.batches(transform, augmented=True))
     outcome = distil(
@@ -104,6 +110,7 @@ def learn(
         report=report,
     )
     finish(job.folder, outcome, transform=transform, card=job.card())
+    job.folder.begun.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -152,11 +159,24 @@ def _draw(job: Job) -> None:
         curves(read_metrics(job.folder.metrics), job.folder.curves)
 
 
+def _say_if_worse(job: Job, result: Mapping[str, Any]) -> None:
+    """Say of a run that its images predict worse in the end than those it began with."""
+    first = next(iter(read_metrics(job.folder.metrics)), {})
+    began, ended = first.get("test_accuracy"), result["test_accuracy"]
+    if first.get("step") == 0 and began is not None and ended < began:
+        print(
+            f"note: it ended worse than it began: test accuracy {began:.4f} before the first step, "
+            f"{ended:.4f} now; try a lower --learning_rate, --decay or a larger --target_batch",
+            file=sys.stderr,
+        )
+
+
 def _summarise(job: Job) -> None:
     result = job.folder.read_result()
     assert result is not None, "the run is finished"
     file = shlex.quote(str(job.folder.distilled))
     dataset = shlex.quote(job.config.data.dataset)
+    _say_if_worse(job, result)
     print(
         f"test accuracy {result['test_accuracy']:.4f}, half mse {result['test_mse']:.5f}: "
         f"{result['support_size']} images after {result['steps']} steps, "

@@ -1,22 +1,53 @@
 """What belongs to a distilled set: as it is asked for, or else as the set itself says."""
 
 import contextlib
+import dataclasses
 import json
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from stillhouse.data.archive import npz_names, read_npz
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.distilled import DistilledSet, set_file
+from stillhouse.data.distilled import DistilledSet, load, space_from_arrays
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.architectures import build_architecture
-from stillhouse.launch.reading import read_dataset
+from stillhouse.launch.reading import naming_flags, read_dataset
 from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.server.checkpoints import CheckpointStore
 from stillhouse.server.run_folder import RunFolder
 
 _REGULARISATION = 1e-6
+
+
+def load_set(file: str, max_bytes: int | None = None) -> DistilledSet:
+    """Read a set from its file, or from the folder of a run; of an unfinished one, as it is now.
+
+    Raises:
+        ValueError: if it is damaged, or the folder holds neither a set nor a checkpoint.
+        OSError: if it cannot be read.
+    """
+    folder = RunFolder(Path(file).expanduser())
+    unfinished = folder.config.exists() and not folder.result.exists()
+    if unfinished and folder.begun.exists():
+        saved = CheckpointStore(folder.checkpoints).latest()
+        if saved is not None and saved.support is not None:
+            names = npz_names(folder.begun)
+            transform, card = space_from_arrays(read_npz(folder.begun, names))
+            if card is not None:
+                config = {**card.config, "checkpoint_step": saved.step}
+                card = dataclasses.replace(card, config=config)
+            print(
+                f"note: {file} is not finished; this is its checkpoint of step {saved.step}",
+                file=sys.stderr,
+            )
+            return DistilledSet(*saved.support, transform, card)
+    with naming_flags():
+        return load(file, max_bytes=max_bytes)
 
 
 def dataset_for(
@@ -120,10 +151,11 @@ def is_own(distilled: DistilledSet, dataset: Dataset) -> bool | None:
 def _where(file: str, typed: str) -> str:
     """Return where a set's dataset lies: by its run, from wherever that is asked, or as typed."""
     with contextlib.suppress(OSError, ValueError):
-        settings = RunFolder(set_file(file).parent).read_settings()
-        path = settings.get("dataset_path")
-        if settings.get("dataset") == typed and isinstance(path, str) and os.path.exists(path):
-            return path
+        path = Path(file).expanduser()
+        settings = RunFolder(path if path.is_dir() else path.parent).read_settings()
+        found = settings.get("dataset_path")
+        if settings.get("dataset") == typed and isinstance(found, str) and os.path.exists(found):
+            return found
     return typed
 
 

@@ -17,6 +17,7 @@ FORMAT_VERSION = 2
 _NAME = re.compile(r"step-(\d{6,})\.npz")
 _META = "meta"
 _PREFIX = "state/"
+_SUPPORT = ("support/images", "support/labels")
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +30,14 @@ class Checkpoint:
         step: how many steps are done.
         arrays: the method's state, by name; nothing is rounded.
         meta: what else is carried on, as a JSON object: counters, scores.
+        support: the images and labels as they are then, for who looks at the run; None where an
+            earlier version did not save them.
     """
 
     step: int
     arrays: Mapping[str, np.ndarray]
     meta: Mapping[str, Any]
+    support: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class CheckpointError(ValueError):
@@ -64,6 +68,8 @@ class CheckpointStore:
         """
         meta = {"format_version": FORMAT_VERSION, "step": checkpoint.step, **checkpoint.meta}
         arrays = {_PREFIX + name: array for name, array in checkpoint.arrays.items()}
+        if checkpoint.support is not None:
+            arrays |= dict(zip(_SUPPORT, checkpoint.support, strict=True))
         arrays[_META] = np.array(json.dumps(meta, allow_nan=False))
         path = self._folder / f"step-{checkpoint.step:06d}.npz"
         write_npz(path, arrays)
@@ -96,8 +102,10 @@ class CheckpointStore:
             if meta.pop("format_version", 0) > FORMAT_VERSION:
                 raise CheckpointError(f"{path} was written by a newer Stillhouse; use that one")
             del meta["step"]
+            images, labels = (arrays.pop(name, None) for name in _SUPPORT)
+            support = None if images is None or labels is None else (images, labels)
             arrays = {name.removeprefix(_PREFIX): array for name, array in arrays.items()}
-            return Checkpoint(step, arrays, meta)
+            return Checkpoint(step, arrays, meta, support)
         return None
 
     def _newest_first(self) -> Iterator[tuple[int, Path]]:

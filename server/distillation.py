@@ -136,7 +136,8 @@ class _Run(Generic[S]):
             return
         self.metrics.sync()
         meta = {"scores": self.scores, "work": self.work, "seconds": self._seconds()}
-        self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta))
+        support = self.algorithm.support(self.state)
+        self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta, support))
         self.saved_step, self._saved_at = self.step, time.monotonic()
 
     def _try_to_save(self) -> None:

@@ -1,7 +1,8 @@
 """The folder of a run: all that it leaves, and the refusal to mix two runs.
 
 `config.json` says what the run is, `log.txt` what it said, `metrics.jsonl` and `tensorboard/` what
-it measured; from `checkpoints/` it goes on. At its end come `distilled.npz`, `result.json`, and
+it measured; from `checkpoints/` it goes on, and with `begun.npz`, the transform and the card, these
+can be looked at. At its end come `distilled.npz`, `result.json`, and
 `distilled.png` and `curves.png`, the pictures of both.
 """
 
@@ -29,8 +30,8 @@ class RunFolder:
         path: where it is, or will be.
 
     Attributes:
-        path, config, log, metrics, tensorboard, checkpoints, distilled, result, picture, curves:
-            the folder, and what is in it.
+        path, config, log, metrics, tensorboard, checkpoints, distilled, result, begun, picture,
+            curves: the folder, and what is in it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -42,15 +43,20 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.distilled = self.path / "distilled.npz"
         self.result = self.path / "result.json"
+        self.begun = self.path / "begun.npz"
         self.picture = self.path / "distilled.png"
         self.curves = self.path / "curves.png"
 
-    def check(self, identity: Mapping[str, Any], *, bytes_needed: int = 0) -> bool:
+    def check(
+        self, identity: Mapping[str, Any], *, bytes_needed: int = 0, growing: str | None = None
+    ) -> bool:
         """Check that the run can go here, and write nothing.
 
         Args:
             identity: the settings that decide its result.
             bytes_needed: what it will write, about.
+            growing: the setting that may be larger here than there, because a run is the beginning
+                of one with more of it.
 
         Returns:
             Whether this very run was begun here before.
@@ -67,6 +73,7 @@ class RunFolder:
             f"{name} is {_shown(found.get(name))} there and {_shown(identity.get(name))} here"
             for name in sorted({*found, *identity})
             if found.get(name) != identity.get(name)
+            and not (name == growing and _grows(found.get(name), identity.get(name)))
         ]
         if changes:
             raise ValueError(
@@ -101,12 +108,19 @@ class RunFolder:
             )
 
     @contextlib.contextmanager
-    def opened(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[None]:
+    def opened(
+        self,
+        identity: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        *,
+        growing: str | None = None,
+    ) -> Iterator[None]:
         """Make the folder if need be, and keep every other process from running in it.
 
         Args:
             identity: the settings that decide the result, as for `check`.
             settings: all of them, for a reader of `config.json`.
+            growing: as for `check`; what said that the shorter run was finished is removed.
 
         Raises:
             ValueError: if another process is at it, or it holds another run.
@@ -116,7 +130,10 @@ class RunFolder:
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             self._lock(descriptor)
-            self.check(identity)  # Again: another process may have made it meanwhile.
+            # Again: another process may have made it meanwhile.
+            self.check(identity, growing=growing)
+            if growing is not None and self._identity().get(growing) != identity.get(growing):
+                self._extend(identity, settings)
             for folder in (self.path, self.checkpoints):
                 for path in folder.iterdir():
                     if _LEFTOVER.fullmatch(path.name):
@@ -125,12 +142,16 @@ class RunFolder:
         finally:
             os.close(descriptor)  # Gives the lock back, as the end of the process does.
 
-    def read_result(self) -> dict[str, Any] | None:
-        """Return the result of a finished run, None of one that is not finished."""
+    def read_result(self, steps: int | None = None) -> dict[str, Any] | None:
+        """Return the result of a finished run, None of one that is not finished.
+
+        Args:
+            steps: how many it should have taken; one that took fewer is not finished. None for any.
+        """
         if not self.result.exists() or not self.distilled.exists():
             return None
         result: dict[str, Any] = _read_json(self.result)
-        return result
+        return None if steps is not None and result.get("steps", steps) < steps else result
 
     def read_settings(self) -> dict[str, Any]:
         """Return the settings of the run that is here, as they were given or worked out.
@@ -143,6 +164,16 @@ class RunFolder:
         if not isinstance(settings, dict):
             raise ValueError(f"{self.config} is not the configuration of a run")
         return settings
+
+    def _extend(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Make a finished run the beginning of a longer one.
+
+        In this order: killed in between, it is an unfinished run, and the same command goes on.
+        """
+        for path in (self.result, self.picture, self.curves, self.begun):
+            path.unlink(missing_ok=True)
+        content = {"format_version": FORMAT_VERSION, "identity": identity, "settings": settings}
+        write_json(self.config, content)
 
     def _make(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
@@ -219,6 +250,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged (not a JSON object); give another folder")
     return content
+
+
+def _grows(there: Any, here: Any) -> bool:
+    return type(there) is int and type(here) is int and here > there
 
 
 def _shown(value: Any) -> str:

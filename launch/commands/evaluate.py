@@ -7,13 +7,13 @@ import sys
 from tqdm import tqdm
 
 from stillhouse.data.batches import split_chunks
-from stillhouse.data.distilled import DistilledSet, load
+from stillhouse.data.distilled import DistilledSet
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
-from stillhouse.launch.reading import naming_flags
 from stillhouse.launch.sets import (
     dataset_for,
     is_own,
     kernel_for,
+    load_set,
     regularisation_for,
     transform_for,
 )
@@ -32,8 +32,7 @@ def run(config: EvaluateConfig) -> int:
             gives no finite predictions.
     """
     with bad_input():
-        with naming_flags():
-            distilled = load(config.file, max_bytes=config.reading.max_bytes)
+        distilled = load_set(config.file, config.reading.max_bytes)
         dataset = dataset_for(config.set, config.file, distilled, config.reading)
         spec = kernel_for(config.set, config.file, distilled)
         spec.architecture.check_image(*dataset.image_shape[:2])

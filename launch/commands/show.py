@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from stillhouse.analysis.figures import image_grid
-from stillhouse.data.distilled import load
 from stillhouse.launch.errors import bad_input
-from stillhouse.launch.reading import naming_flags
+from stillhouse.launch.sets import load_set
 from stillhouse.launch.settings.sets import ShowConfig
 
 
@@ -16,8 +15,7 @@ def run(config: ShowConfig) -> int:
         CommandError: if there is no such set, or the picture cannot be written.
     """
     with bad_input():
-        with naming_flags():
-            distilled = load(config.file, max_bytes=config.picture.max_bytes)
+        distilled = load_set(config.file, config.picture.max_bytes)
         out = Path(config.picture.out).expanduser()
         image_grid(distilled, out)
     print(f"{out}: {len(distilled.images)} images of {config.file}")

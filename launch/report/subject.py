@@ -7,14 +7,13 @@ import numpy as np
 
 from stillhouse.analysis.report import LeftOut
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.distilled import DistilledSet, load
+from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.errors import one_line
 from stillhouse.launch.first_support import first_support
-from stillhouse.launch.reading import naming_flags
 from stillhouse.launch.report.commands import report_command
-from stillhouse.launch.sets import dataset_for, is_own, kernel_for, transform_for
+from stillhouse.launch.sets import dataset_for, is_own, kernel_for, load_set, transform_for
 from stillhouse.launch.settings.report import ReportConfig
 
 # Of a k-means that would be made again for its pictures: multiply-adds of about 20 seconds.
@@ -73,8 +72,7 @@ def read_subject(config: ReportConfig) -> Subject:
         OSError: if a file cannot be read.
     """
     file, asked = config.file, config.set
-    with naming_flags():
-        distilled = load(file, max_bytes=config.reading.max_bytes)
+    distilled = load_set(file, config.reading.max_bytes)
     card = distilled.card
     if asked.transform is not None and asked.dataset is None:
         raise ValueError("`--transform` needs `--dataset` beside it, to be fitted on its images")

@@ -117,3 +117,33 @@ def test_a_run_is_finished_when_both_set_and_result_are_there(tmp_path):
     assert folder.read_result() is None
     folder.distilled.touch()
     assert folder.read_result() == {"test_accuracy": 0.5}
+
+
+def test_a_run_may_be_taken_further_in_what_grows_and_in_nothing_else(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.opened({"steps": 3, "seed": 0}, {"steps": 3}):
+        write_json(folder.result, {"steps": 3})
+        folder.distilled.write_bytes(b"")
+        folder.curves.write_bytes(b"")
+    longer = {"steps": 5, "seed": 0}
+    with pytest.raises(ValueError, match="steps is 3 there and 5 here"):
+        folder.check(longer)
+    assert folder.check(longer, growing="steps")
+    assert folder.read_result(3) == {"steps": 3} and folder.read_result(5) is None
+    for other in ({"steps": 2, "seed": 0}, {"steps": 5, "seed": 1}):
+        with pytest.raises(ValueError, match="holds another run"):
+            folder.check(other, growing="steps")
+    with folder.opened(longer, {"steps": 5}, growing="steps"):
+        assert not folder.result.exists() and not folder.curves.exists()
+        assert folder.read_settings() == {"steps": 5}
+    assert folder.check(longer)
+
+
+@pytest.mark.parametrize("left", [(), ("checkpoints",), ("checkpoints", "tensorboard")])
+def test_a_folder_that_a_kill_left_without_content_is_begun_anew(tmp_path, left):
+    folder = RunFolder(tmp_path / "run")
+    for name in left:
+        (folder.path / name).mkdir(parents=True)
+    assert not folder.check(IDENTITY)
+    with folder.opened(IDENTITY, {}):
+        assert folder.check(IDENTITY)

@@ -213,3 +213,50 @@ def test_a_folder_in_use_is_refused(stillhouse, small, tmp_path):
     with folder.opened(identity, {}):
         result = stillhouse("distill", *small, "--out=run")
     assert result.code == 2 and "another process is running in" in result.err
+
+
+def test_a_finished_run_taken_further_ends_in_the_bits_of_one_run_at_once(
+    stillhouse, spots, tmp_path, bits
+):
+    flags = (f"--dataset={spots}", "--architecture=fc", "--eval_every=0", "--seed=3")
+    assert stillhouse("distill", *flags, "--steps=5", "--out=once").code == 0
+    again = stillhouse("distill", *flags, "--steps=11", "--out=once")
+    assert again.code == 0 and "nothing to do" not in again.out
+    assert stillhouse("distill", *flags, "--steps=11", "--out=straight").code == 0
+    # All but the score that the shorter run had at its end.
+    assert bits(tmp_path / "once")[0] == bits(tmp_path / "straight")[0]
+    assert json.loads((tmp_path / "once" / "result.json").read_text())["steps"] == 11
+    # Shorter is another run; and where the rate decays, so is longer.
+    assert (
+        "steps is 11 there and 7 here"
+        in stillhouse("distill", *flags, "--steps=7", "--out=once").err
+    )
+    assert stillhouse("distill", *flags, "--steps=5", "--decay", "--out=decay").code == 0
+    longer = stillhouse("distill", *flags, "--steps=7", "--decay", "--out=decay")
+    assert longer.code == 2 and "steps is 5 there and 7 here" in longer.err
+
+
+def test_an_unfinished_run_can_be_looked_at(stillhouse, spots, tmp_path, monkeypatch):
+    flags = (f"--dataset={spots}", "--architecture=fc", "--checkpoint_every=2", "--eval_every=0")
+
+    def stop(self):
+        return RunFolder(tmp_path / "run").checkpoints.joinpath("step-000004.npz").exists()
+
+    monkeypatch.setattr(module.StopSignals, "asked", stop)
+    assert stillhouse("distill", *flags, "--steps=50", "--out=run").code != 0
+    for command, flag in (("evaluate", "--json"), ("show", "--out=a.png")):
+        done = stillhouse(command, "run", flag)
+        assert done.code == 0, done.err
+        assert "run is not finished; this is its checkpoint of step" in done.err
+    assert json.loads(stillhouse("evaluate", "run", "--json").out)["same_dataset"] is True
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert stillhouse("distill", *flags, "--steps=50", "--out=run").code == 0
+    assert "not finished" not in stillhouse("show", "run").err
+    assert not (tmp_path / "run" / "begun.npz").exists()
+
+
+def test_a_run_that_ends_worse_than_it_began_says_so(stillhouse, spots):
+    worse = (f"--dataset={spots}", "--architecture=fc", "--steps=3", "--learning_rate=30")
+    assert "note: it ended worse than it began" in stillhouse("distill", *worse, "--out=a").err
+    assert "worse" not in stillhouse("distill", *worse[:2], "--steps=12", "--out=b").err
