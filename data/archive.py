@@ -128,7 +128,7 @@ def _check_header(archive: NpzFile, name: str) -> None:
         else:
             raise ValueError(f"an array of format {version}, which no array of numbers needs")
     if dtype.hasobject:
-        return  # Refused by NumPy, without reading it.
+        raise ValueError("an array of Python objects")
     # Texts of no length take no room, but each becomes an object.
     odd = any(n < 0 or n > member.file_size for n in shape)
     if odd or math.prod(shape) * max(dtype.itemsize, 1) > member.file_size:

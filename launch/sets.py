@@ -77,7 +77,16 @@ def dataset_for(
         source = own if source is None else source
     if source is None:
         raise ValueError(f"{file} does not say what it was distilled from; give --dataset")
-    dataset = read_dataset(source, reading, before)
+    try:
+        dataset = read_dataset(source, reading, before)
+    except (ValueError, OSError) as error:
+        if asked.dataset is not None or distilled.card is None or os.path.exists(source):
+            raise
+        info = distilled.card.dataset
+        raise ValueError(
+            f"{file} was distilled from {info.name} (SHA-256 {info.fingerprint[:16]}), which is "
+            f"not found here under {source}; give --dataset"
+        ) from error
     if dataset.image_shape != distilled.images.shape[1:]:
         raise ValueError(
             f"`--dataset`: the images of {source} are {_size(dataset.image_shape)}, those of "

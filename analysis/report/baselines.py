@@ -36,6 +36,8 @@ def baseline_sets(
 ) -> tuple[SupportSet, ...]:
     """Return random, k-means and class-average sets of a size, `draws` random ones.
 
+    With one image for each class k-means would give the class averages again, and is left out.
+
     All are made of raw training images, k-means of 500 or fewer images of each class (more where a
     class gives more than 50 centres), then transformed.
 
@@ -58,9 +60,11 @@ def baseline_sets(
         images, labels = baseline_set(kind, dataset, transform, size, seed=seed)
         return SupportSet(name, images, centred_one_hot(labels, k))
 
+    # One centre of a class is its average: no second set of the same images.
+    centres = [] if size == k else [made("k-means", "kmeans", seed, fewer)]
     return (
         *(made("random images", "random", seed + i) for i in range(draws)),
-        made("k-means", "kmeans", seed, fewer),
+        *centres,
         made("class averages", "average", seed),
     )
 

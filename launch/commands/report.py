@@ -84,7 +84,23 @@ def run(config: ReportConfig) -> int:
         _write(files, page.parent)
     print(f"{page}: {len(subject.distilled.images)} images of {config.file}")
     print(f"beside it {len(files) - 1} pictures, {page.stem}-*.png")
+    for part in _left_out(contents):
+        print(f"not in it: {part}")
     return 0
+
+
+def _left_out(contents: Contents) -> list[str]:
+    """Return what the page lacks, a line each, with the command that gives it."""
+    parts = [contents.before, contents.metrics, contents.krr, contents.networks]
+    found = {part.why: part.command for part in parts if isinstance(part, LeftOut)}
+    if contents.baselines_missing:
+        found[contents.baselines_missing] = None
+    lines = [f"{why} {command or ''}".rstrip() for why, command in found.items()]
+    if isinstance(contents.krr, KrrTable):
+        lines += [
+            f"the kernel {row.kernel.name}, for want of time" for row in contents.krr.left_out
+        ]
+    return lines
 
 
 def _page(config: ReportConfig) -> Path:

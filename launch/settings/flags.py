@@ -6,6 +6,7 @@ and none sees the flags of a library.
 
 import dataclasses
 import difflib
+import re
 import shutil
 import textwrap
 import types
@@ -22,6 +23,9 @@ _ARGUMENTS = {
     "file": "FILE is missing: name the distilled set, such as runs/x/distilled.npz",
     "source": "SOURCE is missing: name kip, ls, or the URL or folder of a release",
 }
+
+
+_WRONG_VALUE = re.compile(r"flag --(\w+)=(.*?): ", re.DOTALL)
 
 
 class HelpAsked(Exception):
@@ -54,7 +58,7 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
         hint = f"did you mean --{near[0]}?" if near else "see --help"
         raise ValueError(f"unknown flag --{error.flagname}; {hint}") from error
     except flags.Error as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(_in_our_words(str(error), values)) from error
     settings = {
         name: group(**{field.name: _value(values, field) for field in dataclasses.fields(group)})
         for name, group in _groups(config_class)
@@ -69,6 +73,19 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
         raise ValueError(f"unexpected argument {positional[0]!r}; settings start with --")
     given = frozenset(name for name in values if values[name].present)
     return config_class(**settings), given
+
+
+def _in_our_words(message: str, values: flags.FlagValues) -> str:
+    """Return what absl says of a wrong value without what Python's own `int` says of it."""
+    match = _WRONG_VALUE.match(message)
+    if match is None or match[1] not in values:
+        return message
+    kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    kind = values[match[1]].flag_type()
+    expected = kinds.get(kind)
+    if expected is None:
+        return message
+    return f"`--{match[1]}` must be {expected}, got {match[2]!r}"
 
 
 def help_text(config_class: type, usage: str, about: str, examples: Sequence[str]) -> str:

@@ -53,6 +53,9 @@ _EXPECTED = {
 }
 
 
+_PATHS = ("out", "to", "hub")
+
+
 def _kinds(hint: Any) -> tuple[type, ...]:
     """Return the types that a hint allows: `(int, NoneType)` of `int | None`."""
     parts = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
@@ -94,6 +97,8 @@ class Checked:
             if value is None and type(None) in kinds:
                 continue
             value = _of_kind(field.name, value, kinds)
+            if value == "" and field.name in _PATHS:
+                raise ValueError(f"`--{field.name}` must be a path, got nothing")
             object.__setattr__(self, field.name, value)
             choices, check = field.metadata["choices"], field.metadata["check"]
             if choices and value not in choices:

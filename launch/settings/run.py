@@ -152,7 +152,6 @@ class RunConfig(Checked):
     out: str | None = option(
         None,
         "the run folder (default: runs/<dataset>-<method>-<architecture>-<images>)",
-        check=lambda path: None if path.strip() else "the path of a folder",
     )
     checkpoint_every: int = option(
         50, "steps between checkpoints; one is due after five minutes too", check=at_least(1)

@@ -69,16 +69,21 @@ def evaluated(stillhouse, file, *flags):
     return json.loads(result.out)
 
 
-def test_a_set_evaluates_elsewhere_as_where_it_was_made(stillhouse, release, finished):
+def test_a_set_evaluates_elsewhere_as_where_it_was_made(stillhouse, release, finished, spots):
     _, url = release
     result = stillhouse("fetch", url, "--out=there.npz")
     assert result.code == 0 and "stillhouse evaluate there.npz" in result.out
     # To the byte, so to more than four digits.
-    here, there = (evaluated(stillhouse, file) for file in (finished, "there.npz"))
+    here = evaluated(stillhouse, finished)
+    there = evaluated(stillhouse, "there.npz", f"--dataset={spots}")
     assert here["test_accuracy"] == there["test_accuracy"]
     assert round(there["stated_test_accuracy"], 4) == round(there["test_accuracy"], 4)
     assert abs(there["accuracy_difference"]) < 5e-5
-    assert "the set's card says" in stillhouse("evaluate", "there.npz").out
+    assert "the set's card says" in stillhouse("evaluate", "there.npz", f"--dataset={spots}").out
+    # It carries no path of where it was made.
+    alone = stillhouse("evaluate", "there.npz")
+    assert alone.code == 2
+    assert "was distilled from spots (SHA-256" in alone.err and "give --dataset" in alone.err
 
 
 def test_it_comes_byte_for_byte_and_once(stillhouse, release, cache, tmp_path):

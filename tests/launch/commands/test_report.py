@@ -107,7 +107,6 @@ def test_networks_are_trained_on_every_set(stillhouse, run_copy):
     assert [(name, count) for name, _, count in rows] == [
         ("distilled", "2"),
         ("random images", "6"),
-        ("k-means", "2"),
         ("class averages", "2"),
     ]
     train = next(c for c in commands_of(page) if c[:2] == ["stillhouse", "train"])

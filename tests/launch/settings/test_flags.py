@@ -107,3 +107,19 @@ def test_defaults_are_shown():
     for shown in ("(default: 300)", "(default: 0.04)", "(default: kip)", "(default: on)"):
         assert shown in text
     assert "seed of everything random (default: 0)" in text
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--ipc=abc", "`--ipc` must be a whole number, got 'abc'"),
+        ("--steps=1.5", "`--steps` must be a whole number, got '1.5'"),
+        ("--learning_rate=x", "`--learning_rate` must be a number, got 'x'"),
+        ("--decay=maybe", "`--decay` must be true or false, got 'maybe'"),
+        ("--out=", "`--out` must be a path, got nothing"),
+    ],
+)
+def test_wrong_values_are_told_in_our_own_words(flag, says):
+    with pytest.raises(ValueError) as error:
+        parse(DistillConfig, [flag])
+    assert str(error.value) == says
