@@ -126,7 +126,7 @@ def test_the_wheel_runs_where_there_is_no_checkout(wheel, tmp_path):
         [sys.executable, "-I", "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
     package = tmp_path / "stillhouse"
-    expected = [str(package / "__init__.py"), str(package / "launch" / "main.py"), "True"]
+    expected = [str(package / "__init__.py"), str(package / "launch" / "start.py"), "True"]
     assert done.stdout.split() == expected, done.stderr
 
 
