@@ -115,7 +115,7 @@ _TRAIN = Command(
     "soft or hard; for the latter name --dataset and --transform.",
     (
         "stillhouse train runs/digits --steps=500 --baseline=random,kmeans,average",
-        "stillhouse train runs/mnist --dataset=data/mnist --width=256 --steps=1000 --out=trained",
+        "stillhouse train runs/mnist --dataset=data/mnist --width=128 --steps=1000 --out=trained",
         "stillhouse train kip.npz --dataset=data/cifar10 --transform=zca --loss=xent --seeds=3",
     ),
 )

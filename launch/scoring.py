@@ -1,7 +1,9 @@
 """Scoring and using a distilled set from Python."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +25,7 @@ from stillhouse.methods.ridge import krr_predict
 from stillhouse.workers.local import LocalComputer
 
 _CHUNK = 500
+_FLAG = re.compile(r"--(\w+)")
 _BASELINES = {"random": random_subset, "kmeans": kmeans_centres, "average": class_average}
 
 
@@ -147,7 +150,7 @@ def _asked(
     transform: str | None,
     regularisation: float | None,
 ) -> SetConfig:
-    try:
+    with _naming_arguments():
         return SetConfig(
             transform=transform,
             architecture=architecture,
@@ -155,12 +158,20 @@ def _asked(
             kernel=kernel,
             regularisation=regularisation,
         )
+
+
+@contextlib.contextmanager
+def _naming_arguments() -> Iterator[None]:
+    """Say `transform` where an error says `--transform`: here are no flags."""
+    try:
+        yield
     except ValueError as error:
-        raise ValueError(str(error).replace("`--", "`")) from error
+        raise ValueError(_FLAG.sub(r"\1", str(error))) from error
 
 
 def _kernel(distilled: DistilledSet, asked: SetConfig) -> KernelSpec:
-    return kernel_for(asked, "this set", distilled)
+    with _naming_arguments():
+        return kernel_for(asked, "this set", distilled)
 
 
 def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Dataset, Transform]:
@@ -168,7 +179,8 @@ def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Data
     if dataset is None or isinstance(dataset, str | os.PathLike):
         source = None if dataset is None else os.fspath(dataset)
         named = SetConfig(dataset=source)
-        data = dataset_for(named, "this set", distilled, ReadingConfig())
+        with _naming_arguments():
+            data = dataset_for(named, "this set", distilled, ReadingConfig())
     else:
         data = dataset_from(dataset)
     if data.image_shape != distilled.images.shape[1:] or data.num_classes != distilled.num_classes:
@@ -176,7 +188,8 @@ def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Data
             f"`dataset` has images of {data.image_shape} in {data.num_classes} classes, the set of "
             f"{distilled.images.shape[1:]} in {distilled.num_classes}"
         )
-    return data, transform_for(asked, "this set", distilled, data)
+    with _naming_arguments():
+        return data, transform_for(asked, "this set", distilled, data)
 
 
 def _pair_chunks(

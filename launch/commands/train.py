@@ -55,6 +55,8 @@ def run(settings: Settings) -> int:
         programs_for(config.network, config.objective, shape, classes)
     if is_own(subject.distilled, subject.dataset) is False:
         print("note: the set was distilled from other data than these", file=sys.stderr)
+    if not quiet:
+        print(_plan(config, subject), file=sys.stderr)
     results, failures = _train_all(config, subject, quiet)
     report = _report(settings, subject, results, failures)
     if quiet:
@@ -101,6 +103,16 @@ def _subject(settings: Settings) -> _Subject:
     return _Subject(distilled, dataset, transform, (_DISTILLED, *baselines))
 
 
+def _plan(config: TrainConfig, subject: _Subject) -> str:
+    """Return what is about to be done, in a line."""
+    sets = ", ".join(_name(name) for name in subject.names)
+    networks = config.seeds * len(subject.names)
+    return (
+        f"training {networks} networks ({config.seeds} on each of {sets}), {config.steps:,} steps "
+        f"each, {networks * config.steps:,} in all"
+    )
+
+
 def _train_all(
     config: TrainConfig, subject: _Subject, quiet: bool
 ) -> tuple[dict[str, TrainResult], dict[str, str]]:
@@ -111,6 +123,7 @@ def _train_all(
     with tqdm(total=total, disable=None, leave=False, unit="step") as bar:
         for name in subject.names:
             bar.set_description(_name(name))
+            bar.set_postfix_str("compiling")  # Which takes longer than a step, and has none yet.
             try:
                 results[name] = _train(config, subject, name, bar)
                 line = _line(results[name])
