@@ -42,6 +42,7 @@ def distill(
     learning_rate: float = 0.04,
     decay: bool = False,
     learn_labels: bool = True,
+    keep: Literal["last", "best"] = "last",
     augment: bool = False,
     flip: bool = True,
     regularisation: float = 1e-6,
@@ -80,6 +81,7 @@ def distill(
         learning_rate: Adam's.
         decay: let it fall to zero over the run.
         learn_labels: learn the labels too.
+        keep: end with the last images, or with the best by training images that are held out.
         augment: shift, rotate, flip and tint half of each target batch.
         flip: flip them, with `augment`.
         regularisation: the ridge, as a share of the mean diagonal of K_ss.
@@ -138,6 +140,7 @@ def distill(
                     decay,
                     learn_labels,
                     regularisation,
+                    keep,
                     seed,
                 ),
                 compute=ComputeConfig(backend, threads),

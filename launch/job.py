@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.card import Card
@@ -17,6 +19,7 @@ from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.methods.algorithm import Algorithm, Support
 from stillhouse.methods.costs import RunCost
 from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.keep_best import KeepBest
 from stillhouse.methods.kip import Kip, KipConfig
 from stillhouse.methods.label_solve import LabelSolve
 from stillhouse.methods.tasks import TaskRunner
@@ -38,6 +41,8 @@ class Job:
     Attributes:
         config: its settings.
         dataset: what it distils.
+        learning: what it learns from: the dataset, but for what is held out to choose by.
+        chosen_by: has as its test images what is held out; None where nothing is.
         kernels: its kernels by name, such as `convnet:3`; the first one is evaluated.
         support_size: images in the support set.
         targets: images in a target batch, and in a chunk of Label Solve and evaluation.
@@ -58,6 +63,8 @@ class Job:
     backend: str
     runner: TaskRunner
     folder: RunFolder
+    learning: Dataset
+    chosen_by: Dataset | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -97,13 +104,17 @@ class Job:
             chosen |= {"augment": data.augment, "flip": data.augment and data.flip}
             chosen |= {"steps": method.steps, "learning_rate": method.learning_rate}
             chosen |= {"decay": method.decay, "learn_labels": method.learn_labels}
+            if method.keep == "best":
+                # Said where it is asked for, so that runs of before go on.
+                chosen |= {"keep": method.keep, "eval_every": self.config.run.eval_every}
         return chosen
 
     @property
     def growing(self) -> str | None:
         """The setting that a run in the same folder may have less of: it is taken further."""
         method = self.config.method
-        return "steps" if method.method == "kip" and not method.decay else None
+        grows = method.method == "kip" and not method.decay and method.keep == "last"
+        return "steps" if grows else None
 
     @property
     def _data(self) -> str:
@@ -139,7 +150,7 @@ class Job:
         data = self.config.data
         augmentation = Augmentation(flip=data.flip) if augmented and data.augment else None
         seed = self.config.method.seed
-        return TargetBatches(self.dataset, transform, self.targets, seed, augmentation)
+        return TargetBatches(self.learning, transform, self.targets, seed, augmentation)
 
     def algorithm(
         self,
@@ -188,14 +199,25 @@ class Job:
             method.regularisation,
             method.seed,
         )
-        return Kip(config, batches, computer, start, scoring)
+        kip = Kip(config, batches, computer, start, scoring)
+        if self.chosen_by is None:
+            return kip
+        held = dataclasses.replace(
+            scoring, batches=dataclasses.replace(scoring.batches, dataset=self.chosen_by)
+        )
+
+        def judge(images: np.ndarray, labels: np.ndarray) -> float:
+            return held.test(images, labels)["test_accuracy"]
+
+        every = self.config.run.eval_every or self.schedule.steps
+        return KeepBest(kip, judge, scoring.test, scoring.final, every, self.schedule.steps)
 
     def first_support(self, transform: Transform) -> Support:
         """Return the images and labels from which the run starts, in the kernel's space."""
         return first_support(
             self.config.support.init,
             self.support_size,
-            self.dataset,
+            self.learning,
             transform,
             self.config.method.seed,
         )

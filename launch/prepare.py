@@ -32,6 +32,7 @@ from stillhouse.methods.costs import (
     label_solve_cost,
     step_elements,
 )
+from stillhouse.methods.keep_best import hold_out
 from stillhouse.methods.programs import Context
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
@@ -64,8 +65,10 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     for spec in kernels.values():
         spec.architecture.check_image(*dataset.image_shape[:2])
     support_size = _support_size(config.support, dataset)
-    targets = _targets(method.target_batch, dataset)
-    _say_shrunk(targets, method.target_batch, dataset)
+    best = method.method == "kip" and method.keep == "best"
+    learning, chosen_by = hold_out(dataset) if best else (dataset, None)
+    targets = _targets(method.target_batch, learning)
+    _say_shrunk(targets, method.target_batch, learning)
     chunks = math.ceil(len(dataset.y_train) / targets)
     schedule = Schedule(
         method.steps if method.method == "kip" else chunks,
@@ -90,6 +93,8 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
         backend=backend,
         runner=LocalRunner(context),
         folder=folder,
+        learning=learning,
+        chosen_by=chosen_by,
     )
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.

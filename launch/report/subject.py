@@ -132,6 +132,8 @@ def _before(
     card, transform = distilled.card, distilled.transform
     if card is None or not {"init", "support_size"} <= card.config.keys() or card.seed is None:
         return LeftOut("The file does not say which images its run started from.")
+    if card.config.get("keep", "last") != "last":
+        return LeftOut("The images that the run started from were drawn without those held out.")
     init, size = str(card.config["init"]), len(distilled.images)
     if isinstance(real, LeftOut):
         return LeftOut(

@@ -10,7 +10,7 @@ _ENGINE_ONLY = {
     "ray_address": ("ray",),
     "heartbeat": ("launchpad", "ray"),
 }
-_KIP_ONLY = ("steps", "learning_rate", "decay", "learn_labels", "augment", "ensemble")
+_KIP_ONLY = ("steps", "learning_rate", "decay", "learn_labels", "augment", "ensemble", "keep")
 
 
 def check_given(config: DistillConfig, given: frozenset[str]) -> None:

@@ -103,6 +103,7 @@ class MethodConfig(Checked):
         decay: let it fall to zero over the run.
         learn_labels: learn the labels of the support set too.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
+        keep: which images the run ends with.
         seed: of everything random.
     """
 
@@ -122,6 +123,12 @@ class MethodConfig(Checked):
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them (kip)")
     regularisation: float = option(
         1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
+    )
+    keep: str = option(
+        "last",
+        "end with the last images, or with the best by a tenth of the training images that is held "
+        "out, looked at every --eval_every steps (kip)",
+        choices=("last", "best"),
     )
     seed: int = option(0, "seed of everything random", check=at_least(0))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import stillhouse as sh
 from stillhouse.data.distilled import load_distilled
 from stillhouse.launch import running as module
 from stillhouse.methods.ridge import RidgeStep
@@ -260,3 +261,30 @@ def test_a_run_that_ends_worse_than_it_began_says_so(stillhouse, spots):
     worse = (f"--dataset={spots}", "--architecture=fc", "--steps=3", "--learning_rate=30")
     assert "note: it ended worse than it began" in stillhouse("distill", *worse, "--out=a").err
     assert "worse" not in stillhouse("distill", *worse[:2], "--steps=12", "--out=b").err
+
+
+def test_the_best_images_are_kept_by_training_images_that_are_held_out(
+    stillhouse, spots, tmp_path, bits
+):
+    flags = (f"--dataset={spots}", "--architecture=fc", "--learning_rate=10", "--seed=2")
+    flags += ("--steps=9", "--eval_every=2", "--keep=best")
+    assert stillhouse("distill", *flags, "--out=best").code == 0
+    result = json.loads((tmp_path / "best" / "result.json").read_text())
+    metrics = (tmp_path / "best" / "metrics.jsonl").read_text()
+    records = [json.loads(line) for line in metrics.splitlines()]
+    judged = {r["step"]: r["held_out_accuracy"] for r in records if "held_out_accuracy" in r}
+    assert sorted(judged) == [2, 4, 6, 8, 9]
+    assert result["held_out_accuracy"] >= max(judged.values())
+    assert result["kept_step"] in {0, *judged}
+    # Stopped and begun again it ends in the same bits.
+    for path in (tmp_path / "best" / "checkpoints").iterdir():
+        if path.name != "step-000000.npz":
+            path.unlink()
+    (tmp_path / "best" / "result.json").unlink()
+    before = sh.load(tmp_path / "best" / "distilled.npz").images.tobytes()
+    assert stillhouse("distill", *flags, "--out=best").code == 0
+    assert sh.load(tmp_path / "best").images.tobytes() == before
+    assert (
+        "has no meaning for --method=label_solve"
+        in stillhouse("distill", f"--dataset={spots}", "--method=label_solve", "--keep=best").err
+    )
