@@ -3,7 +3,9 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from stillhouse.data.archive import listed
 
 
 @contextlib.contextmanager
@@ -13,6 +15,29 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def chosen_column(
+    columns: Sequence[str], option: str, asked: str | None, usual: Sequence[str]
+) -> str:
+    """Return the column that is asked for, or the first of the usual ones that is there.
+
+    Args:
+        columns: those that there are.
+        option: what asks for another one.
+        asked: its name; None for a usual one.
+        usual: their names.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    wanted = usual if asked is None else (asked,)
+    for name in wanted:
+        if name in columns:
+            return name
+    hint = f"; name it by `{option}`" if asked is None else ""
+    shown = " or ".join(f"`{name}`" for name in wanted)
+    raise ValueError(f"no column {shown}, found {listed(columns)}{hint}")
 
 
 def resized_note(resized: int, size: tuple[int, int] | None) -> tuple[str, ...]:

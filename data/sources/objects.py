@@ -14,7 +14,7 @@ from stillhouse.data.archive import listed
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.sources.decoding import ImageStack, decoding_pool, resize_image
-from stillhouse.data.sources.naming import resized_note
+from stillhouse.data.sources.naming import chosen_column, resized_note
 from stillhouse.data.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 
 _BATCH = 1024  # rows of a Hugging Face dataset at a time
@@ -140,7 +140,7 @@ class _Reader:
     def _hugging_face(self, source: Any) -> tuple[ArrayLike, ArrayLike]:
         datasets: Any = sys.modules["datasets"]
         image, label = (
-            _column(source.column_names, option, asked, usual)
+            chosen_column(source.column_names, option, asked, usual)
             for option, asked, usual in (
                 ("image_column", self._columns[0], IMAGE_COLUMNS),
                 ("label_column", self._columns[1], LABEL_COLUMNS),
@@ -200,14 +200,6 @@ class _Reader:
 
 def _label(label: Any) -> Any:
     return label if isinstance(label, str) else np.asarray(label).item()
-
-
-def _column(columns: Sequence[str], option: str, asked: str | None, usual: Sequence[str]) -> str:
-    for name in usual if asked is None else (asked,):
-        if name in columns:
-            return name
-    wanted = " or ".join(f"`{name}`" for name in (usual if asked is None else (asked,)))
-    raise ValueError(f"no column {wanted}, found {listed(columns)}; name it by `{option}`")
 
 
 def _path(path: str | None) -> pathlib.Path | None:

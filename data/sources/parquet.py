@@ -17,7 +17,7 @@ from stillhouse.data.arrays import as_labels, check_classes, size_name
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.limits import check_unpacked
 from stillhouse.data.sources.decoding import ImageStack, decoding_pool
-from stillhouse.data.sources.naming import naming, resized_note, source_name
+from stillhouse.data.sources.naming import chosen_column, naming, resized_note, source_name
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")  # the last is CIFAR-100's
@@ -45,9 +45,10 @@ class _Columns:
 
     def names(self, file: pq.ParquetFile) -> tuple[str, str]:
         """Return the names of the image column and of the label column."""
+        found = file.schema_arrow.names
         return (
-            _column(file, "image_column", self.image, IMAGE_COLUMNS),
-            _column(file, "label_column", self.label, LABEL_COLUMNS),
+            chosen_column(found, "image_column", self.image, IMAGE_COLUMNS),
+            chosen_column(found, "label_column", self.label, LABEL_COLUMNS),
         )
 
 
@@ -192,16 +193,6 @@ def _class_names(path: pathlib.Path, columns: _Columns) -> list[str] | None:
     except (KeyError, TypeError, ValueError):
         return None  # written by another program, or with another metadata layout
     return [str(name) for name in names] if names else None
-
-
-def _column(file: pq.ParquetFile, option: str, asked: str | None, usual: Sequence[str]) -> str:
-    columns = file.schema_arrow.names
-    for name in usual if asked is None else (asked,):
-        if name in columns:
-            return name
-    wanted = " or ".join(f"`{name}`" for name in (usual if asked is None else (asked,)))
-    hint = f"; name it by `{option}`" if asked is None else ""
-    raise ValueError(f"no column {wanted}, found {listed(columns)}{hint}")
 
 
 def _read_file(

@@ -87,3 +87,30 @@ def test_a_file_of_another_kind_is_named(shelf):
     (shelf / "notes.txt").write_text("hello")
     with pytest.raises(ValueError, match=r"notes.txt: not a dataset, expected a folder of Parquet"):
         load_dataset(str(shelf / "notes.txt"))
+
+
+def test_a_root_of_the_hub_is_named_after_itself(tmp_path, rng, write_parquet):
+    images = rng.integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
+    write_parquet(tmp_path / "pets" / "data" / "train-00000-of-00001.parquet", images, [0, 1] * 5)
+    (tmp_path / "pets" / ".git").mkdir()
+    for path in (tmp_path / "pets", tmp_path / "pets" / "data"):
+        assert load_dataset(path).name == "pets"
+
+
+def test_an_option_that_means_nothing_here_is_refused(tmp_path, rng):
+    np.savez(tmp_path / "a.npz", images=rng.random((10, 3, 3)), labels=np.arange(10) % 2)
+    with pytest.raises(ValueError, match="`image_size` has no meaning for a .npz file"):
+        load_dataset(tmp_path / "a.npz", image_size=(3, 3))
+    with pytest.raises(ValueError, match="`split` has no meaning for digits"):
+        load_dataset("digits", split="train")
+
+
+def test_every_list_of_layouts_has_those_of_medmnist_and_of_folders(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "empty", "nothing", tmp_path / "a.txt"):
+        (tmp_path / "a.txt").write_text("x")
+        with pytest.raises(ValueError, match="CLASS/.*CIFAR.*`train_images` .*MedMNIST"):
+            load_dataset(source)
+    np.savez(tmp_path / "w.npz", w=np.zeros(3))
+    with pytest.raises(ValueError, match="`train_images`, `train_labels`, `test_images`"):
+        load_dataset(tmp_path / "w.npz")

@@ -1,6 +1,8 @@
+import pathlib
+
 import pytest
 
-from stillhouse.data.sources.naming import naming
+from stillhouse.data.sources.naming import naming, source_name
 
 
 def test_the_path_comes_first_and_the_cause_is_kept(tmp_path):
@@ -13,3 +15,16 @@ def test_the_path_comes_first_and_the_cause_is_kept(tmp_path):
 def test_other_errors_pass_as_they_are():
     with pytest.raises(KeyError), naming("mine.npz"):
         raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/sets/cifar10", "cifar10"),
+        ("/sets/cifar10/data", "cifar10"),
+        ("/sets/cifar10/raw/images", "cifar10"),
+        ("/data", "data"),
+    ],
+)
+def test_a_dataset_is_called_after_what_tells_it_apart(path, name):
+    assert source_name(pathlib.Path(path)) == name

@@ -230,3 +230,37 @@ def test_cifar_photographs_are_read_as_published(real_data):
     assert (dataset.class_names[0], dataset.class_names[9]) == ("airplane", "truck")
     means = dataset.x_train.mean(axis=(0, 1, 2)) / 255.0
     np.testing.assert_allclose(means, (0.4932, 0.4840, 0.4492), atol=5e-5)
+
+
+def test_other_columns_are_named(tmp_path, images, labels, write_parquet):
+    names = np.array(NAMES)[labels]
+    write_parquet(
+        tmp_path / "train.parquet", images, names, image_column="photo", label_column="kind"
+    )
+    with pytest.raises(ValueError, match="found photo, kind; name it by `image_column`"):
+        load_parquet(tmp_path)
+    dataset = load_parquet(tmp_path, image_column="photo", label_column="kind", test_fraction=0.5)
+    assert dataset.class_names == ("cat", "dog", "frog")
+    with pytest.raises(ValueError, match="no column `colour`, found photo, kind"):
+        load_parquet(tmp_path, image_column="colour")
+
+
+def test_the_splits_may_be_named(tmp_path, images, labels, write_parquet):
+    for name, part in (("train", slice(9)), ("extra", slice(9, 21)), ("validation", slice(21, 30))):
+        write_parquet(tmp_path / f"{name}-00000-of-00001.parquet", images[part], labels[part])
+    dataset = load_parquet(tmp_path, split="extra,validation")
+    np.testing.assert_array_equal(dataset.x_train, images[9:21])
+    np.testing.assert_array_equal(dataset.x_test, images[21:])
+    assert len(load_parquet(tmp_path, split="extra").y_test) == 9
+    with pytest.raises(ValueError, match="begins with `big`, found extra-.*name the train files"):
+        load_parquet(tmp_path, split="big")
+    with pytest.raises(ValueError, match="begins with `small`, found"):
+        load_parquet(tmp_path, split="train,small")
+
+
+def test_images_of_several_sizes_are_resized_if_asked_for(folder, images, write_parquet):
+    path = folder / "test-00000-of-00001.parquet"
+    write_parquet(path, images[:6, :3], [0, 1, 2] * 2, class_names=NAMES)
+    dataset = load_parquet(folder, image_size=(5, 4))
+    assert dataset.x_test.shape == (6, 5, 4, 3)
+    assert dataset.notes == ("6 images of other sizes are resized to 5x4",)

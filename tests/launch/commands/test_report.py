@@ -44,6 +44,9 @@ def test_a_run_folder_gets_a_page_and_its_pictures(stillhouse, run_copy):
     assert result.code == 0, result.err
     page = run_copy / "report.html"
     assert result.out.startswith(f"{page}: 3 images of {run_copy}\n")
+    # What the page lacks is said here too, and its head names what comes nearest.
+    assert "not in it: No networks were trained" in result.out
+    assert re.search(r"(random images|class averages), fc:1 NTK", text_of(page))
     new = {path.name for path in set(run_copy.iterdir()) - before}
     assert new == {
         "report.html",
