@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.releases import FetchConfig, PublishConfig
 from stillhouse.launch.settings.report import ReportConfig
 from stillhouse.launch.settings.run import DistillConfig, PlanConfig, ServeConfig
@@ -120,6 +121,23 @@ _TRAIN = Command(
     ),
 )
 
+_PRETRAIN = Command(
+    "pretrain",
+    PretrainConfig,
+    "[--flag=value ...]",
+    "train networks on real images, into a pool",
+    "Trains networks on a dataset, each from a seed of its own, and leaves them in a pool: a "
+    "folder with the weights of each network, how good they are, and what they were trained on. "
+    "Pools are what trajectory matching, fine-tuning and studies start from. Interrupted and "
+    "started again with the same flags, it goes on where it was; with a larger --networks the pool "
+    "grows.",
+    (
+        "stillhouse pretrain --dataset=data/mnist --network=lenet --networks=8 --out=pools/lenet",
+        "stillhouse pretrain --dataset=data/cifar10 --norm=instance --optimiser=sgd --trajectories",
+        "stillhouse pretrain --dataset=data/cifar10 --networks=100 --engine=launchpad --workers=4",
+    ),
+)
+
 _SERVE = Command(
     "serve",
     ServeConfig,
@@ -202,6 +220,7 @@ COMMANDS = {
         _PLAN,
         _EVALUATE,
         _TRAIN,
+        _PRETRAIN,
         _SHOW,
         _REPORT,
         _SERVE,

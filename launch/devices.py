@@ -18,13 +18,18 @@ def use_device(device: str, threads: int | None = None) -> None:
         ValueError: if there is no such device.
     """
     if threads is not None:
-        os.environ["NPROC"] = str(threads)  # Where XLA looks for the size of its thread pool.
-        threadpool_limits(threads)
+        use_threads(threads)
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")
         return
     os.environ["CUDA_VISIBLE_DEVICES"] = _visible(int(device.removeprefix("gpu:")))
     _check_gpu(device)
+
+
+def use_threads(threads: int) -> None:
+    """Let linear algebra and XLA use so many threads, before JAX looks for devices."""
+    os.environ["NPROC"] = str(threads)  # Where XLA looks for the size of its thread pool.
+    threadpool_limits(threads)
 
 
 def _visible(number: int) -> str:

@@ -4,8 +4,7 @@ import importlib.util
 import sys
 from typing import Protocol
 
-from stillhouse.launch.job import Job
-from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.jobs import AnyConfig, AnyJob
 
 _LAST_PYTHON_OF_LAUNCHPAD = (3, 10)
 
@@ -16,7 +15,7 @@ class Engine(Protocol):
     The bits of the result are the same by all of them.
     """
 
-    def run(self, job: Job) -> int:
+    def run(self, job: AnyJob) -> int:
         """Run a job to its end, or from where it was, and return the exit code.
 
         Whatever happens, nothing that was started for it is left behind.
@@ -30,7 +29,7 @@ class Engine(Protocol):
 class Crew(Protocol):
     """The worker processes of an engine that has any; a context manager that ends them all."""
 
-    def start(self, job: Job) -> None:
+    def start(self, job: AnyJob) -> None:
         """Start the workers, and whoever else belongs to the run."""
         ...
 
@@ -55,7 +54,7 @@ class Crew(Protocol):
         ...
 
 
-def engine_for(config: DistillConfig) -> Engine:
+def engine_for(config: AnyConfig) -> Engine:
     """Return the engine that the settings name, without starting anything.
 
     Raises:

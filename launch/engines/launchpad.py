@@ -15,8 +15,7 @@ from stillhouse.launch.engines import nodes
 from stillhouse.launch.engines.processes import Crowd, Node, NodeFailedError, commands_of
 from stillhouse.launch.engines.serving import leave_gpus_to_workers
 from stillhouse.launch.errors import INTERRUPTED, STOPPED, TERMINATED, CommandError
-from stillhouse.launch.job import Job
-from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.jobs import AnyConfig, AnyJob
 from stillhouse.launch.signals import CaughtSignals
 
 _POLL_SECONDS = 0.1
@@ -24,7 +23,7 @@ _CALL_SECONDS = 20.0
 _SERVER = "server/0"
 
 
-def build_program(config: DistillConfig, devices: Sequence[str] = ("cpu",)) -> lp.Program:
+def build_program(config: AnyConfig, devices: Sequence[str] = ("cpu",)) -> lp.Program:
     """Return the program of a run: a server, workers that pull from it, and maybe loaders.
 
     The loaders hand target batches to the server through a Reverb node. The nodes end with the
@@ -66,7 +65,7 @@ class LaunchpadEngine:
         self._commands: dict[str, list[Any]] = {}
         self._crowd = Crowd()
 
-    def run(self, job: Job) -> int:
+    def run(self, job: AnyJob) -> int:
         """Run a job to its end, or from where it was, and return the exit code.
 
         Raises:
@@ -76,7 +75,7 @@ class LaunchpadEngine:
             self.start(job)
             return self._wait(requests)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: AnyJob) -> None:
         """Start all nodes; the server's makes the job again, in its own process."""
         self._commands = commands_of(build_program(job.config, _devices(job.backend)))
         for label, commands in self._commands.items():

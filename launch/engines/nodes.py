@@ -20,6 +20,7 @@ from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.processes import end_with_parent
 from stillhouse.launch.engines.serving import run_served
 from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, TERMINATED, CommandError, bad_input
+from stillhouse.launch.jobs import AnyConfig, command_of, prepare_any
 from stillhouse.launch.logs import start_logging
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DistillConfig
@@ -50,7 +51,7 @@ class Server:
         queue: a `reverb.Client` of the target batches, None without loaders.
     """
 
-    def __init__(self, config: DistillConfig, launcher: int, queue: Any) -> None:
+    def __init__(self, config: AnyConfig, launcher: int, queue: Any) -> None:
         self._config, self._launcher, self._queue = config, launcher, queue
 
     def serve(self, port: int) -> int:
@@ -67,12 +68,12 @@ class Server:
                 message, code = str(error), error.code
             except KeyboardInterrupt:
                 message, code = "interrupted", INTERRUPTED
-        print(f"stillhouse distill: error: {message}", file=sys.stderr)
+        print(f"stillhouse {command_of(self._config)}: error: {message}", file=sys.stderr)
         return code
 
     def _run(self, port: int, signals: StopSignals) -> int:
         with bad_input():
-            job = prepare(self._config)
+            job = prepare_any(self._config)
         serve = functools.partial(run_served, job, port, signals, may_come_back=False)
         if self._queue is None:
             return serve()

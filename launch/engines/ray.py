@@ -18,9 +18,7 @@ from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
 from stillhouse.launch.engines.serving import run_description
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line
-from stillhouse.launch.job import Job
-from stillhouse.launch.running import run_job
-from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.jobs import AnyConfig, AnyJob, run_any
 from stillhouse.launch.signals import StopSignals
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
@@ -42,11 +40,11 @@ class RayEngine:
         ValueError: if Ray is not installed.
     """
 
-    def __init__(self, config: DistillConfig) -> None:
+    def __init__(self, config: AnyConfig) -> None:
         self._ray = _import_ray(alone=config.engine.ray_address is None)
         self._engine, self._compute = config.engine, config.compute
 
-    def run(self, job: Job) -> int:
+    def run(self, job: AnyJob) -> int:
         """Run a job to its end, or from where it was, and return the exit code.
 
         Raises:
@@ -57,7 +55,7 @@ class RayEngine:
             # Only now: Ray has signal handlers of its own.
             return self._run(job, stack.enter_context(StopSignals()))
 
-    def _run(self, job: Job, signals: StopSignals) -> int:
+    def _run(self, job: AnyJob, signals: StopSignals) -> int:
 
         def should_stop() -> bool:
             crew.check()
@@ -69,9 +67,9 @@ class RayEngine:
             with self._crew(job, service, pool) as crew:
                 crew.start(job)
                 distributed = dataclasses.replace(job, runner=pool)
-                return run_job(distributed, signals=signals, on_progress=service.report)
+                return run_any(distributed, signals=signals, on_progress=service.report)
 
-    def _crew(self, job: Job, service: Service, pool: WorkerPool) -> RayCrew:
+    def _crew(self, job: AnyJob, service: Service, pool: WorkerPool) -> RayCrew:
         gpus = self._ray.cluster_resources().get("GPU", 0)
         # What computes on processors alone leaves the GPUs to others.
         device = "gpu:0" if gpus and job.backend != "fused" else "cpu"

@@ -13,7 +13,7 @@ from absl import logging
 
 from stillhouse.launch.engines.ray_blobs import SharedBlobs
 from stillhouse.launch.engines.ray_worker import RayWorker
-from stillhouse.launch.job import Job
+from stillhouse.launch.jobs import AnyJob
 from stillhouse.methods.tasks import TaskFailedError
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.service import Service
@@ -88,7 +88,7 @@ class RayCrew:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="ray-crew", daemon=True)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: AnyJob) -> None:
         """Start the actors of a run; they join as Ray finds room for them."""
         self._backend, self._started = job.backend, time.monotonic()
         self.scale(self._count)

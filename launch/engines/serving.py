@@ -16,8 +16,7 @@ import stillhouse
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.engines.courier_server import serve_courier
 from stillhouse.launch.errors import bad_input
-from stillhouse.launch.job import Job
-from stillhouse.launch.running import run_job
+from stillhouse.launch.jobs import AnyJob, run_any
 from stillhouse.launch.signals import StopSignals
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
@@ -28,7 +27,7 @@ from stillhouse.server.service import Service
 _FAREWELL_SECONDS = 5.0
 
 
-def run_description(job: Job) -> dict[str, Any]:
+def run_description(job: AnyJob) -> dict[str, Any]:
     """Return what workers are told of a run: theirs must be of one version and configuration."""
     identity = json.dumps(job.identity, sort_keys=True)
     return {
@@ -40,7 +39,7 @@ def run_description(job: Job) -> dict[str, Any]:
 
 
 def run_served(
-    job: Job,
+    job: AnyJob,
     port: int,
     signals: StopSignals,
     *,
@@ -74,7 +73,7 @@ def run_served(
         logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
         served = dataclasses.replace(job, runner=pool)
         try:
-            return run_job(served, signals=signals, on_progress=service.report, batches=batches)
+            return run_any(served, signals=signals, on_progress=service.report, batches=batches)
         finally:
             if not (may_come_back and signals.asked()):
                 pool.close()

@@ -15,6 +15,7 @@ from stillhouse.methods.programs.program import (
     Types,
 )
 from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
+from stillhouse.methods.programs.train_network import TrainNetwork
 
 __all__ = [
     "KERNEL_ELEMENTS",
@@ -28,6 +29,7 @@ __all__ = [
     "KernelGram",
     "KernelGramVjp",
     "Program",
+    "TrainNetwork",
     "Types",
     "UnsupportedError",
     "program_from_json",
