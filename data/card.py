@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillhouse.data.printing import printable, printable_json
+from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_from_plain, recipe_to_plain
+from stillhouse.kernels.spec import KernelSpec
 
-FORMAT_VERSION = 1
+# 2: with a recipe.
+FORMAT_VERSION = 2
 LABEL_CONVENTION = "one-hot minus 1/k"
 
 
@@ -65,7 +68,8 @@ class Card:
 
     Attributes:
         method: the method that made it, such as `kip` or `label_solve`.
-        kernel: the kernel to evaluate it with, as the JSON object of `KernelSpec.to_json`.
+        kernel: the kernel that it was learned with, as the JSON object of `KernelSpec.to_json`;
+            empty where there was none.
         config: every setting of the run, as a JSON object.
         seed: the seed of the run; None where unknown.
         dataset: what it was distilled from.
@@ -73,6 +77,7 @@ class Card:
         label_convention: how labels stand for classes.
         software: versions by name.
         format_version: the version of this format.
+        recipe: how it is meant to be used; None where KRR with `kernel` is meant.
 
     Raises:
         ValueError: if a value cannot be written as JSON, or a score is not a finite number.
@@ -87,6 +92,7 @@ class Card:
     label_convention: str = LABEL_CONVENTION
     software: Mapping[str, str] = dataclasses.field(default_factory=software_versions)
     format_version: int = FORMAT_VERSION
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         for field in ("method", "label_convention"):
@@ -96,6 +102,8 @@ class Card:
             raise ValueError(f"`seed` of a card must be an integer, got {self.seed!r}")
         if not isinstance(self.dataset, DatasetInfo):
             raise ValueError(f"`dataset` of a card must be a DatasetInfo, got {self.dataset!r}")
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            raise ValueError(f"`recipe` of a card must be a Recipe, got {self.recipe!r}")
         for field in ("kernel", "config", "scores", "software"):
             value = getattr(self, field)
             if not isinstance(value, Mapping):
@@ -110,7 +118,24 @@ class Card:
 
     def to_json(self) -> str:
         """Return the card as one line of JSON."""
-        return json.dumps(dataclasses.asdict(self), allow_nan=False)
+        entries = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        entries["dataset"] = dataclasses.asdict(self.dataset)
+        entries["recipe"] = None if self.recipe is None else recipe_to_plain(self.recipe)
+        return json.dumps(entries, allow_nan=False)
+
+    def usage(self) -> Recipe:
+        """Return how the set is meant to be used: by its recipe, or else KRR with its kernel.
+
+        Raises:
+            ValueError: if it says neither.
+        """
+        if self.recipe is not None:
+            return self.recipe
+        if not self.kernel:
+            raise ValueError("its card says neither how it is meant to be used nor by what kernel")
+        ridge = self.config.get("regularisation")
+        spec = KernelSpec.from_json(json.dumps(self.kernel))
+        return KrrRecipe(spec) if ridge is None else KrrRecipe(spec, float(ridge))
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
@@ -133,6 +158,8 @@ class Card:
                 f"{FORMAT_VERSION}; use a newer Stillhouse"
             )
         try:
+            recipe = values.pop("recipe", None)
+            values["recipe"] = None if recipe is None else recipe_from_plain(recipe)
             return cls(**{**values, "dataset": DatasetInfo(**values["dataset"])})
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"not a card of a distilled set ({error})") from error

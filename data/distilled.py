@@ -134,7 +134,7 @@ class DistilledSet:
         Raises:
             ImportError: if torch is not installed.
         """
-        return to_torch(self)
+        return to_torch(self.images, self.labels)
 
     def to_tf(self) -> Any:
         """Return a `tf.data.Dataset` of pairs of an image `[h, w, c]` and a label `[k]`.
@@ -142,7 +142,7 @@ class DistilledSet:
         Raises:
             ImportError: if TensorFlow is not installed.
         """
-        return to_tf(self)
+        return to_tf(self.images, self.labels)
 
     def to_hf(self) -> Any:
         """Return a `datasets.Dataset` with columns `image` `[h, w, c]`, `label` `[k]` and `class`.
@@ -150,7 +150,8 @@ class DistilledSet:
         Raises:
             ImportError: if Hugging Face's datasets is not installed.
         """
-        return to_hf(self)
+        names = None if self.card is None else self.card.dataset.class_names
+        return to_hf(self.images, self.labels, names)
 
 
 def _scoring() -> Any:

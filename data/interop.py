@@ -1,59 +1,57 @@
 """Distilled sets as the datasets of other libraries, each imported only when it is asked for."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from stillhouse.data.distilled import DistilledSet
 
-
-def to_torch(distilled: "DistilledSet") -> Any:
+def to_torch(images: np.ndarray, labels: np.ndarray) -> Any:
     """Return a `torch.utils.data.TensorDataset` of images `[s, c, h, w]` and labels `[s, k]`.
 
     Raises:
         ImportError: if torch is not installed.
     """
     torch = _library("torch", "torch")
-    images = np.ascontiguousarray(distilled.images.transpose(0, 3, 1, 2))
+    channels_first = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return torch.utils.data.TensorDataset(
-        torch.from_numpy(images), torch.from_numpy(distilled.labels.copy())
+        torch.from_numpy(channels_first), torch.from_numpy(labels.copy())
     )
 
 
-def to_tf(distilled: "DistilledSet") -> Any:
+def to_tf(images: np.ndarray, labels: np.ndarray) -> Any:
     """Return a `tf.data.Dataset` of pairs of an image `[h, w, c]` and a label `[k]`.
 
     Raises:
         ImportError: if TensorFlow is not installed.
     """
     tensorflow = _library("tensorflow", "tensorflow")
-    return tensorflow.data.Dataset.from_tensor_slices((distilled.images, distilled.labels))
+    return tensorflow.data.Dataset.from_tensor_slices((images, labels))
 
 
-def to_hf(distilled: "DistilledSet") -> Any:
+def to_hf(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None) -> Any:
     """Return a `datasets.Dataset` with columns `image` `[h, w, c]`, `label` `[k]` and `class`.
 
-    `class` is that of a label's largest entry, with the name that the card gives it.
+    `class` is that of a label's largest entry, with its name of `class_names`, or else its number.
 
     Raises:
         ImportError: if Hugging Face's datasets is not installed.
     """
     datasets = _library("datasets", "datasets")
-    k, card = distilled.num_classes, distilled.card
-    names = [str(i) for i in range(k)] if card is None else list(card.dataset.class_names)
+    k = labels.shape[1]
+    names = [str(i) for i in range(k)] if class_names is None else list(class_names)
     features = datasets.Features(
         {
-            "image": datasets.Array3D(distilled.images.shape[1:], "float32"),
+            "image": datasets.Array3D(images.shape[1:], "float32"),
             "label": datasets.Sequence(datasets.Value("float32"), length=k),
             "class": datasets.ClassLabel(names=names),
         }
     )
     columns = {
-        "image": list(distilled.images),
-        "label": list(distilled.labels),
-        "class": distilled.labels.argmax(axis=1).tolist(),
+        "image": list(images),
+        "label": list(labels),
+        "class": labels.argmax(axis=1).tolist(),
     }
     return datasets.Dataset.from_dict(columns, features=features)
 

@@ -1,9 +1,10 @@
 """Distilling arrays from Python, without a command line."""
 
+import dataclasses
 import inspect
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,11 +22,12 @@ from stillhouse.launch.settings.run import (
     ComputeConfig,
     DataConfig,
     DistillConfig,
-    KernelConfig,
     MethodConfig,
     RunConfig,
     SupportConfig,
 )
+from stillhouse.methods.method import Method
+from stillhouse.methods.registry import method_for
 from stillhouse.server.schedule import Progress
 
 
@@ -36,22 +38,9 @@ def distill(
     test_labels: ArrayLike | None = None,
     *,
     ipc: int = 1,
-    method: Literal["kip", "label_solve"] = "kip",
-    steps: int = 300,
-    target_batch: int | None = None,
-    learning_rate: float = 0.04,
-    decay: bool = False,
-    learn_labels: bool = True,
-    keep: Literal["last", "best"] = "last",
-    augment: bool = False,
-    flip: bool = True,
-    regularisation: float = 1e-6,
+    method: str = "kip",
     init: Literal["real", "noise", "kmeans"] = "real",
     transform: str = "standardise",
-    architecture: str = "convnet",
-    depth: int | None = None,
-    kernel: Literal["ntk", "nngp"] = "ntk",
-    global_pool: bool = False,
     seed: int = 0,
     backend: str = "auto",
     threads: int | None = None,
@@ -60,6 +49,7 @@ def distill(
     class_names: Sequence[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    **settings: Any,
 ) -> DistilledSet:
     """Distil arrays, or a dataset, into a few synthetic images and labels.
 
@@ -75,24 +65,11 @@ def distill(
             is held out.
         test_labels: their classes.
         ipc: distilled images per class.
-        method: learn images by gradient descent, or labels in closed form.
-        steps: gradient steps of KIP.
-        target_batch: images a step learns from; None for 1,000 or as many as there are.
-        learning_rate: Adam's.
-        decay: let it fall to zero over the run.
-        learn_labels: learn the labels too.
-        keep: end with the last images, or with the best by training images that are held out.
-        augment: shift, rotate, flip and tint half of each target batch.
-        flip: flip them, with `augment`.
-        regularisation: the ridge, as a share of the mean diagonal of K_ss.
+        method: what is learned, and how, such as "kip" or "label_solve".
         init: start from real images, noise or k-means centres.
-        transform: how pixels are normalised before the kernel, as `fit_transform` names it.
-        architecture: the infinitely wide network.
-        depth: its depth; None for the family's own.
-        kernel: the limit of training it (ntk), or of it at random (nngp).
-        global_pool: end a convolutional network with a global average.
+        transform: how pixels are normalised before all else, as `fit_transform` names it.
         seed: of everything random.
-        backend: what computes kernels.
+        backend: what computes kernels, where the method has any.
         threads: processor threads; None for all.
         test_fraction: the share of each class held out where there are no test images.
         name: what the card calls the dataset; None for its own name, or `arrays`.
@@ -100,12 +77,14 @@ def distill(
         out: the run folder, with checkpoints, log and curves: called again with the same arguments
             an interrupted run goes on, and a finished one is read. None leaves nothing behind.
         on_progress: told of the progress before the first step and after each one.
+        **settings: those of the method, by the names of its flags: for KIP `architecture`, `depth`,
+            `steps`, `learning_rate` and so on, see `stillhouse distill --method=kip --help`.
 
     Returns:
         The distilled set, with its transform, and a card with its scores on the test images.
 
     Raises:
-        ValueError: if the data or a setting are wrong, a setting is none of the method, or memory
+        ValueError: if the data or a setting are wrong, or the method has no such setting, or memory
             would not suffice.
         FloatingPointError: if the run met NaN or infinity; a lower learning rate may help.
         OSError: if the run folder cannot be written.
@@ -129,24 +108,14 @@ def distill(
         folder = Path(temporary) / "run" if out is None else Path(out)
         try:
             config = DistillConfig(
-                data=DataConfig(dataset.name, transform, augment, flip),
-                kernel=KernelConfig(architecture, depth, kernel=kernel, global_pool=global_pool),
+                data=DataConfig(dataset.name, transform),
                 support=SupportConfig(ipc, init=init),
-                method=MethodConfig(
-                    method,
-                    steps,
-                    target_batch,
-                    learning_rate,
-                    decay,
-                    learn_labels,
-                    regularisation,
-                    keep,
-                    seed,
-                ),
+                method=MethodConfig(method, seed),
+                own=method_for(method, **settings),
                 compute=ComputeConfig(backend, threads),
                 run=RunConfig(str(folder)),
             )
-            check_given(config, given)
+            check_given(config, given | _changed(config.own, settings))
             job = prepare(config, dataset)
             if job.folder.read_result(job.schedule.steps) is None:
                 fitted = job.fit_transform()
@@ -156,7 +125,8 @@ def distill(
                         learn(job, fitted, lambda: False, on_progress, lambda batches: batches)
         except ValueError as error:
             # There are no flags here, but arguments of the same names.
-            raise ValueError(str(error).replace("`--", "`")) from error
+            message = str(error).replace("`--", "`").replace("--method=", "method=")
+            raise ValueError(message) from error
         return load_distilled(job.folder.distilled)
 
 
@@ -169,6 +139,12 @@ def _given(arguments: dict[str, Any]) -> frozenset[str]:
         if parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
         and (value is not parameters[name].default and value != parameters[name].default)
     )
+
+
+def _changed(method: Method, settings: Mapping[str, Any]) -> frozenset[str]:
+    """Return which of a method's settings are not as they are by default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(method)}
+    return frozenset(name for name in settings if getattr(method, name) != defaults[name])
 
 
 def _dataset(

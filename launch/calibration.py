@@ -11,6 +11,7 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
 from stillhouse.methods.coresets import noise_images
 from stillhouse.methods.costs import step_elements
+from stillhouse.methods.kernel_settings import KernelSettings
 from stillhouse.methods.ridge import krr_step
 from stillhouse.methods.tiled import TiledComputer
 
@@ -45,11 +46,49 @@ class Calibration:
         return self.start + kernels + job.schedule.steps * self.step + images * self.image
 
 
+@dataclasses.dataclass(frozen=True)
+class StepCalibration:
+    """What whole steps of a run take on this machine, in seconds.
+
+    Attributes:
+        step: of a step.
+        score: to score the set.
+        start: to fit the transform, to begin and to compile.
+    """
+
+    step: float
+    score: float
+    start: float
+
+    def seconds(self, job: Job) -> float:
+        """Return how long the whole run will take."""
+        steps, scores = job.schedule.steps * self.step, job.schedule.evaluations * self.score
+        return self.start + steps + scores
+
+
+def calibrate_steps(job: Job) -> StepCalibration:
+    """Time a step of a run, warm, and scoring its set: for whatever method, in memory alone."""
+    transform, start = _timed(job.fit_transform)
+    targets = job.batches(transform, augmented=True)
+    algorithm = job.algorithm(transform, targets, job.runner, lambda: False)
+    state, begin = _timed(algorithm.begin)
+    (state, _), cold = _timed(algorithm.advance, state, 1)
+    warm = cold
+    if job.schedule.steps > 1:
+        (state, _), warm = _timed(algorithm.advance, state, 2)
+    _, score = _timed(algorithm.score, state)
+    return StepCalibration(warm, score, start + begin + max(cold - warm, 0.0))
+
+
 def calibrate(job: Job) -> Calibration:
     """Time the parts of a run: small blocks forward and backward, warm; a batch; the ridge.
 
     With several kernels it is their mean.
+
+    Raises:
+        ValueError: if its method is none of kernel regression.
     """
+    kernels, learns = _kernels_of(job)
     transform, start = _timed(job.fit_transform)
     batches = job.batches(transform, augmented=True)
     (x_t, y_t), batch = _timed(batches.batch, 0)
@@ -58,18 +97,25 @@ def calibrate(job: Job) -> Calibration:
     shape, classes = job.dataset.image_shape, job.dataset.num_classes
     x_s, _ = noise_images(shape, job.support_size, num_classes=classes, seed=0)
     forward, backward = [], []
-    for spec in job.kernels.values():
+    for spec in kernels.values():
         blocks = _Blocks(job, spec, x_s, x_t)
         forward.append(blocks.per_element(blocks.forward))
-        if job.config.method.method == "kip":
+        if learns:
             backward.append(blocks.per_element(blocks.backward))
         start += blocks.warming
-    ridge_warm, ridge_cold = _ridge_seconds(job, y_t)
+    ridge_warm, ridge_cold = _ridge_seconds(job, y_t) if learns else (0.0, 0.0)
     start += ridge_cold
     step = batch + ridge_warm
     mean_backward = float(np.mean(backward)) if backward else 0.0
     per_image = image / len(raw)
     return Calibration(float(np.mean(forward)), mean_backward, per_image, step, start)
+
+
+def _kernels_of(job: Job) -> tuple[dict[str, KernelSpec], bool]:
+    """Return the kernels of a run, and whether it differentiates them."""
+    if not isinstance(job.config.own, KernelSettings):
+        raise ValueError(f"{job.config.method.method} computes no kernels")
+    return job.config.own.kernels(), job.cost.backward_elements > 0
 
 
 class _Blocks:
@@ -102,8 +148,6 @@ class _Blocks:
 
 def _ridge_seconds(job: Job, y_t: np.ndarray) -> tuple[float, float]:
     """Return the seconds of the ridge regression of a step, and those of compiling it."""
-    if job.config.method.method != "kip":
-        return 0.0, 0.0
     s, t = job.support_size, len(y_t)
     K_ts = np.random.default_rng(0).standard_normal((t, s)).astype(np.float32)
     y_s = np.ones((s, y_t.shape[1]), np.float32)

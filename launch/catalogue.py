@@ -66,9 +66,11 @@ _EVALUATE = Command(
     EvaluateConfig,
     "FILE [--flag=value ...]",
     "score a distilled set on a dataset's test images",
-    "Prints the test accuracy and mean squared error of kernel ridge regression on the set. A "
-    "set from distill carries its network, transform and dataset; for any other .npz with "
-    "images and labels name them by --dataset, --architecture and --transform.",
+    "Uses the set as the recipe in its card says, and prints the accuracy on test images: of "
+    "kernel ridge regression, with its mean squared error, or of finite networks that are trained "
+    "by given steps or in the ordinary way. A set from distill carries recipe, transform and "
+    "dataset; for any other .npz with images and labels name them by --dataset, --architecture and "
+    "--transform.",
     (
         "stillhouse evaluate runs/digits/distilled.npz",
         "stillhouse evaluate runs/digits/distilled.npz --dataset=digits --kernel=nngp --json",

@@ -7,6 +7,7 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
 from stillhouse.launch.calibration import Calibration
 from stillhouse.launch.job import Job
+from stillhouse.methods.kernel_settings import KernelSettings
 from stillhouse.methods.tiled import outline_step
 from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
@@ -67,13 +68,18 @@ def plan_fleet(job: Job, calibration: Calibration, workers: int) -> FleetPlan:
     """Return what a step of a run takes with so many workers, each as fast as this machine.
 
     Where steps sample one of several kernels it is a step of the first.
+
+    Raises:
+        ValueError: if its method is none of kernel regression.
     """
+    if not isinstance(job.config.own, KernelSettings):
+        raise ValueError(f"the steps of {job.config.method.method} are no tiles of a kernel")
     sizes = StepSizes(
-        next(iter(job.kernels.values())),
+        next(iter(job.config.own.kernels().values())),
         job.dataset.image_shape,
         job.support_size,
         job.targets,
-        learns_images=job.config.method.method == "kip",
+        learns_images=job.cost.backward_elements > 0,
     )
     return plan_step(
         sizes,

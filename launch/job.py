@@ -1,29 +1,21 @@
 """A run as objects, made of settings that are known to be sound."""
 
 import dataclasses
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
-from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.recipes import KrrRecipe, recipe_to_plain
 from stillhouse.data.transforms import Transform, fit_transform
-from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.first_support import first_support
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.methods.algorithm import Algorithm, Support
 from stillhouse.methods.costs import RunCost
-from stillhouse.methods.evaluation import KrrScoring
-from stillhouse.methods.keep_best import KeepBest
-from stillhouse.methods.kip import Kip, KipConfig
-from stillhouse.methods.label_solve import LabelSolve
+from stillhouse.methods.method import Problem
 from stillhouse.methods.tasks import TaskRunner
-from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
 
@@ -43,19 +35,17 @@ class Job:
         dataset: what it distils.
         learning: what it learns from: the dataset, but for what is held out to choose by.
         chosen_by: has as its test images what is held out; None where nothing is.
-        kernels: its kernels by name, such as `convnet:3`; the first one is evaluated.
         support_size: images in the support set.
-        targets: images in a target batch, and in a chunk of Label Solve and evaluation.
+        targets: images in a target batch, and in a chunk of an evaluation.
         schedule: when things happen.
         cost: what it costs.
-        backend: the name of the backend that computes kernels, wherever.
+        backend: the name of the backend that computes tasks, wherever.
         runner: who computes tasks.
         folder: where it goes.
     """
 
     config: DistillConfig
     dataset: Dataset
-    kernels: dict[str, KernelSpec]
     support_size: int
     targets: int
     schedule: Schedule
@@ -77,44 +67,30 @@ class Job:
         path = os.path.expanduser(self.config.data.dataset)
         if os.path.exists(path):
             flat |= {"dataset_path": os.path.abspath(path)}
-        flat |= {"kernels": {k: _json_of(spec) for k, spec in self.kernels.items()}}
-        return flat
+        return {**flat, **self.config.own.details()}
 
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the bits of the result: a run is another one where any of it differs."""
-        data, method = self.config.data, self.config.method
-        chosen: dict[str, Any] = {
+        # Said where it matters, so that runs of before go on.
+        held = {"eval_every": self.config.run.eval_every} if self.chosen_by is not None else {}
+        return {
             "dataset": self._data,
-            "transform": data.transform,
-            "architecture": ", ".join(self.kernels),
-            "kernel": self.config.kernel.kernel,
-            "W_std": self.config.kernel.W_std,
-            "b_std": self.config.kernel.b_std,
-            "global_pool": self.config.kernel.global_pool,
+            "transform": self.config.data.transform,
             "support_size": self.support_size,
             "init": self.config.support.init,
-            "method": method.method,
+            "method": self.config.method.method,
             "target_batch": self.targets,
-            "regularisation": method.regularisation,
-            "seed": method.seed,
+            "seed": self.config.method.seed,
             "backend": self.backend,
+            **self.config.own.identity(),
+            **held,
         }
-        if method.method == "kip":
-            chosen |= {"augment": data.augment, "flip": data.augment and data.flip}
-            chosen |= {"steps": method.steps, "learning_rate": method.learning_rate}
-            chosen |= {"decay": method.decay, "learn_labels": method.learn_labels}
-            if method.keep == "best":
-                # Said where it is asked for, so that runs of before go on.
-                chosen |= {"keep": method.keep, "eval_every": self.config.run.eval_every}
-        return chosen
 
     @property
     def growing(self) -> str | None:
         """The setting that a run in the same folder may have less of: it is taken further."""
-        method = self.config.method
-        grows = method.method == "kip" and not method.decay and method.keep == "last"
-        return "steps" if grows else None
+        return self.config.own.growing()
 
     @property
     def _data(self) -> str:
@@ -126,20 +102,15 @@ class Job:
 
     def summary(self) -> str:
         """Return the run in a line."""
-        method = self.config.method.method
-        networks = ", ".join(self.kernels)
-        return (
-            f"{method} on {self.dataset.name}: {self.support_size} images, "
-            f"{self.schedule.steps} steps of {self.targets:,} targets, "
-            f"{networks} {self.config.kernel.kernel} by {self.backend}"
-        )
+        return describe_run(self.settings, self.dataset.name)
 
     def card(self) -> Card:
         """Return the provenance of the set that the run will leave, without scores."""
-        method = self.config.method
-        kernel = _json_of(next(iter(self.kernels.values())))
+        method, recipe = self.config.method, self.config.own.recipe()
         settings = {k: v for k, v in self.settings.items() if k not in _OF_THIS_MACHINE}
-        return Card(method.method, kernel, settings, method.seed, self.dataset.info())
+        kernel = recipe_to_plain(recipe)["kernel"] if isinstance(recipe, KrrRecipe) else {}
+        info = self.dataset.info()
+        return Card(method.method, kernel, settings, method.seed, info, recipe=recipe)
 
     def fit_transform(self) -> Transform:
         """Return the transform, fitted on the training images."""
@@ -147,8 +118,7 @@ class Job:
 
     def batches(self, transform: Transform, *, augmented: bool) -> TargetBatches:
         """Return the target batches, augmented if asked for here and in the settings."""
-        data = self.config.data
-        augmentation = Augmentation(flip=data.flip) if augmented and data.augment else None
+        augmentation = self.config.own.augmentation() if augmented else None
         seed = self.config.method.seed
         return TargetBatches(self.learning, transform, self.targets, seed, augmentation)
 
@@ -167,50 +137,20 @@ class Job:
             runner: computes its tasks.
             should_stop: asked while it scores whether to give up.
         """
-        method, specs = self.config.method, tuple(self.kernels.values())
-        computer = TiledComputer(runner)
-        scoring = KrrScoring(
-            computer,
-            self.kernels,
+        problem = Problem(
+            self.dataset,
+            transform,
+            batches,
             self.batches(transform, augmented=False),
-            method.regularisation,
-            should_stop=should_stop,
+            self.config.method.seed,
+            lambda: self.first_support(transform),
+            runner,
+            should_stop,
+            steps=self.schedule.steps,
+            chosen_by=self.chosen_by,
+            judge_every=self.config.run.eval_every or self.schedule.steps,
         )
-
-        def start() -> Support:
-            return self.first_support(transform)
-
-        if method.method == "label_solve":
-            return LabelSolve(
-                specs[0],
-                method.regularisation,
-                self.dataset,
-                transform,
-                self.targets,
-                computer,
-                start,
-                scoring,
-            )
-        config = KipConfig(
-            specs,
-            method.learning_rate,
-            method.steps if method.decay else None,
-            method.learn_labels,
-            method.regularisation,
-            method.seed,
-        )
-        kip = Kip(config, batches, computer, start, scoring)
-        if self.chosen_by is None:
-            return kip
-        held = dataclasses.replace(
-            scoring, batches=dataclasses.replace(scoring.batches, dataset=self.chosen_by)
-        )
-
-        def judge(images: np.ndarray, labels: np.ndarray) -> float:
-            return held.test(images, labels)["test_accuracy"]
-
-        every = self.config.run.eval_every or self.schedule.steps
-        return KeepBest(kip, judge, scoring.test, scoring.final, every, self.schedule.steps)
+        return self.config.own.algorithm(problem)
 
     def first_support(self, transform: Transform) -> Support:
         """Return the images and labels from which the run starts, in the kernel's space."""
@@ -223,6 +163,18 @@ class Job:
         )
 
 
-def _json_of(spec: KernelSpec) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(spec.to_json())
-    return content
+def describe_run(settings: Mapping[str, Any], dataset: str) -> str:
+    """Return a run in a line.
+
+    Args:
+        settings: what `Job.settings` says of it, perhaps read from its folder.
+        dataset: what to call what it distils.
+    """
+    # Of methods that learn through finite networks there are no kernels.
+    through = ", ".join(settings.get("kernels") or (settings.get("network", "networks"),))
+    limit = f" {settings['kernel']}" if "kernel" in settings else ""
+    return (
+        f"{settings['method']} on {dataset}: {settings['support_size']} images, "
+        f"{settings['steps']} steps of {settings['target_batch']:,} targets, "
+        f"{through}{limit} by {settings['backend']}"
+    )

@@ -51,7 +51,8 @@ def _answer(arguments: list[str]) -> int:
         return _run(command, arguments[1:])
     except HelpAsked:
         usage = f"stillhouse {command.name} {command.arguments}"
-        print(help_text(command.config, usage, command.about, command.examples))
+        about, examples = command.about, command.examples
+        print(help_text(command.config, usage, about, examples, arguments[1:]))
         return 0
     except CommandError as error:
         return _fail(f"stillhouse {command.name}", str(error), error.code)

@@ -19,6 +19,7 @@ from stillhouse.launch.job import Job
 from stillhouse.launch.progress import ProgressReporter, short_time
 from stillhouse.launch.signals import StopSignals
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
+from stillhouse.methods.programs import KERNEL_ELEMENTS
 from stillhouse.methods.tasks import Tally, TaskFailedError
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
@@ -137,8 +138,8 @@ _GO_ON = "the same command goes on from there"
 
 def _what_to_try(job: Job, error: FloatingPointError) -> str:
     advice = "with another --out"
-    if job.config.method.method == "kip" and not isinstance(error, NonFiniteStepError):
-        rate = job.config.method.learning_rate
+    rate = getattr(job.config.own, "learning_rate", None)
+    if rate is not None and not isinstance(error, NonFiniteStepError):
         advice = f"or try a lower `learning_rate` (now {rate:g}), {advice}"
     return f"{one_line(error)}, {advice}"
 
@@ -149,6 +150,12 @@ def _kept(job: Job) -> str:
         if saved is not None:
             return f"the checkpoint of step {saved.step} is in {job.folder.checkpoints}"
     return "there is no checkpoint yet"
+
+
+def _work(result: Mapping[str, Any]) -> str:
+    # A run of before counted kernel elements alone.
+    work = result.get("work") or {KERNEL_ELEMENTS: result.get("kernel_elements", 0)}
+    return "".join(f"{count:,} {unit}, " for unit, count in work.items())
 
 
 def _draw(job: Job) -> None:
@@ -180,7 +187,7 @@ def _summarise(job: Job) -> None:
     print(
         f"test accuracy {result['test_accuracy']:.4f}, half mse {result['test_mse']:.5f}: "
         f"{result['support_size']} images after {result['steps']} steps, "
-        f"{result['kernel_elements']:,} kernel elements, {short_time(result['seconds'])}\n"
+        f"{_work(result)}{short_time(result['seconds'])}\n"
         f"distilled set: {job.folder.distilled}\n"
         f"pictures:      {job.folder.picture}, {job.folder.curves}\n"
         f"next:          stillhouse evaluate {file} --dataset={dataset}\n"

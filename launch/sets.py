@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -10,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.data.archive import npz_names, read_npz
+from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load, space_from_arrays
+from stillhouse.data.recipes import KrrRecipe, Recipe
 from stillhouse.data.transforms import Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
-from stillhouse.launch.architectures import build_architecture
 from stillhouse.launch.reading import naming_flags, read_dataset
 from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.methods.architectures import build_architecture
 from stillhouse.server.checkpoints import CheckpointStore
 from stillhouse.server.run_folder import RunFolder
 
@@ -120,7 +121,7 @@ def kernel_for(asked: SetConfig, file: str, distilled: DistilledSet) -> KernelSp
             f"{file} does not say what network it was distilled with; give --architecture, "
             "such as --architecture=convnet --depth=3"
         )
-    own = KernelSpec.from_json(json.dumps(distilled.card.kernel))
+    own = _krr(file, distilled.card).kernel
     return KernelSpec(own.architecture, _kind(asked.kernel or own.kind))
 
 
@@ -146,8 +147,25 @@ def regularisation_for(asked: SetConfig, distilled: DistilledSet) -> float:
     """Return the ridge that is asked for, the set's own, or the papers'."""
     if asked.regularisation is not None:
         return asked.regularisation
-    own = distilled.card.config.get("regularisation") if distilled.card else None
-    return _REGULARISATION if own is None else float(own)
+    recipe = recipe_of(distilled)
+    return recipe.regularisation if isinstance(recipe, KrrRecipe) else _REGULARISATION
+
+
+def recipe_of(distilled: DistilledSet) -> Recipe | None:
+    """Return how the set says that it is meant to be used; None where it does not say."""
+    if distilled.card is None or (distilled.card.recipe is None and not distilled.card.kernel):
+        return None
+    return distilled.card.usage()
+
+
+def _krr(file: str, card: Card) -> KrrRecipe:
+    recipe = card.usage()
+    if not isinstance(recipe, KrrRecipe):
+        raise ValueError(
+            f"{file} is meant for a finite network ({recipe.kind}), and has no kernel of its own; "
+            "name one by --architecture, such as --architecture=convnet --depth=3"
+        )
+    return recipe
 
 
 def is_own(distilled: DistilledSet, dataset: Dataset) -> bool | None:

@@ -19,7 +19,7 @@ _HOMES = {
         "kip_cost",
         "label_solve_cost",
     ),
-    "evaluation": ("KrrScoring", "Scores", "evaluate_krr"),
+    "evaluation": ("KrrAlgorithm", "KrrScoring", "Scores", "evaluate_krr"),
     "kip": (
         "Kip",
         "KipConfig",
@@ -33,6 +33,7 @@ _HOMES = {
     "label_solve": ("LabelSolve", "LabelSolver"),
     "learned": ("Learned", "begin_learning", "restore_learning"),
     "programs": ("ArrayType", "Context", "Program", "register"),
+    "registry": ("METHODS", "add_method", "method_for"),
     "ridge": ("RidgeStep", "krr_predict", "krr_step", "krr_weights"),
     "tasks": ("Outline", "Tally", "Task", "TaskRunner", "check_results", "run_task"),
     "tiled": ("TiledComputer",),

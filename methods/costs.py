@@ -67,11 +67,13 @@ class RunCost:
         forward_elements: kernel elements to compute.
         backward_elements: kernel elements to differentiate; each costs several forward ones.
         memory: what is in memory at the peak, `(name, bytes)`, largest first.
+        passes: images once forward and back through a finite network.
     """
 
     forward_elements: int
     backward_elements: int
     memory: tuple[tuple[str, int], ...]
+    passes: int = 0
 
     @property
     def elements(self) -> int:

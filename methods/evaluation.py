@@ -8,7 +8,7 @@ import numpy as np
 
 from stillhouse.data.batches import TargetBatches
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.algorithm import Interrupted, Support
 from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.ridge import krr_weights
 
@@ -139,3 +139,49 @@ class KrrScoring:
             if self.should_stop():
                 raise Interrupted
             yield chunk
+
+
+@dataclasses.dataclass(frozen=True)
+class KrrAlgorithm:
+    """An `Algorithm` whose set is meant for KRR and whose state is named arrays; add `advance`.
+
+    Attributes:
+        scoring: scores the support set.
+        start: gives the images and labels to start from; called for a new run only.
+    """
+
+    scoring: KrrScoring
+    start: Callable[[], Support]
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """Return the images and labels to start from."""
+        images, labels = self.start()
+        return {"images": images, "labels": labels}
+
+    def support(self, state: Mapping[str, np.ndarray]) -> Support:
+        """Return the images and labels as they are now."""
+        return state["images"], state["labels"]
+
+    def score(self, state: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Return the scores of KRR on all test images."""
+        return self.scoring.test(*self.support(state))
+
+    def final_scores(
+        self, state: Mapping[str, np.ndarray], scores: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Return the scores on training images."""
+        return self.scoring.final(*self.support(state), 0, scores)
+
+    def save(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the state, which is arrays already."""
+        return dict(state)
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the state that `save` gave.
+
+        Raises:
+            ValueError: if it holds no images and labels.
+        """
+        if not {"images", "labels"} <= arrays.keys():
+            raise ValueError("not a state of this method: it holds no images and labels")
+        return dict(arrays)

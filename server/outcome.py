@@ -55,6 +55,7 @@ def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: C
         "steps": outcome.steps,
         "seconds": round(outcome.seconds, 3),
         **{key(unit): count for unit, count in outcome.work.items()},
+        "work": dict(outcome.work),
         "support_size": len(outcome.images),
         "method": card.method,
         "dataset": card.dataset.name,

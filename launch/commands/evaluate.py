@@ -1,19 +1,24 @@
-"""`stillhouse evaluate`: score a distilled set on test images."""
+"""`stillhouse evaluate`: score a distilled set on test images, as its recipe says."""
 
 import json
 import math
 import sys
 
+import numpy as np
 from tqdm import tqdm
 
 from stillhouse.data.batches import split_chunks
+from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_to_plain
+from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.sets import (
     dataset_for,
     is_own,
     kernel_for,
     load_set,
+    recipe_of,
     regularisation_for,
     transform_for,
 )
@@ -22,6 +27,7 @@ from stillhouse.methods.evaluation import Scores, evaluate_krr
 from stillhouse.workers.local import LocalComputer
 
 _CHUNK = 500
+_OTHER_DATA = "note: the set was distilled from other data than these"
 
 
 def run(config: EvaluateConfig) -> int:
@@ -34,6 +40,10 @@ def run(config: EvaluateConfig) -> int:
     with bad_input():
         distilled = load_set(config.file, config.reading.max_bytes)
         dataset = dataset_for(config.set, config.file, distilled, config.reading)
+        recipe = recipe_of(distilled)
+        if recipe is not None and not isinstance(recipe, KrrRecipe) and not _asks_krr(config.set):
+            transform = transform_for(config.set, config.file, distilled, dataset)
+            return _follow(config, recipe, distilled, dataset, transform)
         spec = kernel_for(config.set, config.file, distilled)
         spec.architecture.check_image(*dataset.image_shape[:2])
         transform = transform_for(config.set, config.file, distilled, dataset)
@@ -74,11 +84,7 @@ def run(config: EvaluateConfig) -> int:
         print(json.dumps(result))
         return 0
     if own is False:
-        print(
-            "note: the set was distilled from other data than these; its card's scores are not "
-            "compared",
-            file=sys.stderr,
-        )
+        print(_OTHER_DATA, file=sys.stderr)
     print(
         f"test accuracy {scores.accuracy:.4f}, half mse {scores.mse:.5f} (as the papers state it; "
         f"mse {2 * scores.mse:.5f})"
@@ -88,6 +94,66 @@ def run(config: EvaluateConfig) -> int:
     print(
         f"{len(distilled.images)} images, {len(dataset.y_test):,} test images of {dataset.name}, "
         f"transform {transform.kind}, {spec.kind} by {backend}"
+    )
+    return 0
+
+
+def _asks_krr(asked: SetConfig) -> bool:
+    return any(value is not None for value in (asked.architecture, asked.kernel))
+
+
+def _follow(
+    config: EvaluateConfig,
+    recipe: Recipe,
+    distilled: DistilledSet,
+    dataset: Dataset,
+    transform: Transform,
+) -> int:
+    """Print the accuracies of the networks that the recipe trains, and return the exit code."""
+    # Only here: the library of networks takes its time to import.
+    from stillhouse.methods.following import recipe_accuracies
+
+    asked = config.recipe
+    with tqdm(desc="networks", disable=None, leave=False) as bar:
+        try:
+            found = recipe_accuracies(
+                recipe,
+                distilled.images,
+                distilled.labels,
+                dataset.x_test,
+                dataset.y_test,
+                prepare=transform.apply,
+                networks=asked.networks,
+                seed=asked.seed,
+                told=bar.update,
+            )
+        except FloatingPointError as error:
+            raise CommandError(one_line(error), STOPPED) from error
+    mean, deviation = float(np.mean(found)), float(np.std(found))
+    stated = _stated(distilled, config.set)
+    if config.output.json:
+        result = {
+            "test_accuracy": mean,
+            "test_accuracy_deviation": deviation,
+            "accuracies": found,
+            "stated_test_accuracy": stated.get("test_accuracy"),
+            "images": len(distilled.images),
+            "test_images": len(dataset.y_test),
+            "dataset": dataset.name,
+            "same_dataset": is_own(distilled, dataset),
+            "transform": transform.kind,
+            "recipe": recipe_to_plain(recipe),
+        }
+        print(json.dumps(result))
+        return 0
+    if is_own(distilled, dataset) is False:
+        print(_OTHER_DATA, file=sys.stderr)
+    print(f"test accuracy {mean:.4f} +- {deviation:.4f} of {len(found)} networks")
+    if "test_accuracy" in stated:
+        print(_comparison(mean, stated["test_accuracy"]))
+    print(
+        f"{len(distilled.images)} images, {len(dataset.y_test):,} test images of {dataset.name}, "
+        f"transform {transform.kind}, recipe {recipe.kind}"
     )
     return 0
 

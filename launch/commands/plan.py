@@ -3,7 +3,12 @@
 import json
 
 from stillhouse.data.memory import available_memory
-from stillhouse.launch.calibration import Calibration, calibrate
+from stillhouse.launch.calibration import (
+    Calibration,
+    StepCalibration,
+    calibrate,
+    calibrate_steps,
+)
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
 from stillhouse.launch.fleet import FleetPlan, plan_fleet
 from stillhouse.launch.job import Job
@@ -11,6 +16,7 @@ from stillhouse.launch.prepare import prepare
 from stillhouse.launch.progress import short_time
 from stillhouse.launch.settings.run import PlanConfig
 from stillhouse.methods.costs import check_memory
+from stillhouse.methods.kernel_settings import KernelSettings
 
 
 def run(config: PlanConfig) -> int:
@@ -29,9 +35,11 @@ def run(config: PlanConfig) -> int:
             print("\n".join(_sizes(job, available)))
         raise CommandError(one_line(error), BAD_INPUT) from error
     with bad_input():
-        calibration = calibrate(job)
-    workers = config.engine.workers
-    fleet = plan_fleet(job, calibration, workers) if workers > 1 else None
+        by_kernels = isinstance(config.own, KernelSettings)
+        calibration = calibrate(job) if by_kernels else calibrate_steps(job)
+    workers, fleet = config.engine.workers, None
+    if workers > 1 and isinstance(calibration, Calibration):
+        fleet = plan_fleet(job, calibration, workers)
     if config.output.json:
         print(json.dumps(_as_json(job, calibration, available) | _fleet_json(fleet)))
     else:
@@ -43,17 +51,29 @@ def run(config: PlanConfig) -> int:
 def _sizes(job: Job, available: int) -> list[str]:
     cost = job.cost
     parts = ", ".join(f"{name} {size / 1e9:.2f}" for name, size in cost.memory if size >= 5e6)
+    work = []
+    if cost.elements:
+        work.append(
+            f"kernel elements  {cost.elements:,}: {cost.forward_elements:,} forward, "
+            f"{cost.backward_elements:,} backward"
+        )
+    if cost.passes:
+        work.append(f"passes           {cost.passes:,} images once forward and back")
     return [
         job.summary(),
-        f"kernel elements  {cost.elements:,}: {cost.forward_elements:,} forward, "
-        f"{cost.backward_elements:,} backward",
+        *work,
         f"memory           about {cost.bytes / 1e9:.2f} GB of {available / 1e9:.2f} GB available "
         f"({parts})",
     ]
 
 
-def _times(job: Job, calibration: Calibration) -> list[str]:
+def _times(job: Job, calibration: Calibration | StepCalibration) -> list[str]:
     seconds = calibration.seconds(job)
+    if isinstance(calibration, StepCalibration):
+        return [
+            f"time             about {short_time(seconds)} here: {calibration.step:.3g} s a step, "
+            f"{calibration.score:.3g} s to score the set"
+        ]
     speeds = f"{1 / calibration.forward:,.0f} elements/s forward"
     if calibration.backward:
         speeds += f", {1 / calibration.backward:,.0f} backward"
@@ -91,15 +111,24 @@ def _fleet_json(fleet: FleetPlan | None) -> dict[str, object]:
     }
 
 
-def _as_json(job: Job, calibration: Calibration, available: int) -> dict[str, object]:
+def _as_json(
+    job: Job, calibration: Calibration | StepCalibration, available: int
+) -> dict[str, object]:
+    if isinstance(calibration, StepCalibration):
+        speeds = {"seconds_per_step": calibration.step, "seconds_per_score": calibration.score}
+    else:
+        speeds = {
+            "seconds_per_forward_element": calibration.forward,
+            "seconds_per_backward_element": calibration.backward,
+        }
     return {
         "kernel_elements": job.cost.elements,
         "forward_elements": job.cost.forward_elements,
         "backward_elements": job.cost.backward_elements,
+        "passes": job.cost.passes,
         "memory_bytes": job.cost.bytes,
         "memory": dict(job.cost.memory),
         "available_bytes": available,
         "seconds": round(calibration.seconds(job), 1),
-        "seconds_per_forward_element": calibration.forward,
-        "seconds_per_backward_element": calibration.backward,
+        **speeds,
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.errors import bad_input
+from stillhouse.launch.job import describe_run
 from stillhouse.launch.progress import short_time
 from stillhouse.launch.settings.workers import StatusConfig
 from stillhouse.server.metrics import read_metrics
@@ -99,7 +100,7 @@ def _of_folder(folder: RunFolder) -> Status:
     step, steps, result = latest.get("step", 0), settings["steps"], folder.read_result()
     status = {
         "state": "unfinished" if result is None else "finished",
-        "run": _summary(settings),
+        "run": describe_run(settings, settings["dataset"]),
         "step": step,
         "steps": steps,
         **{name: latest.get(name) for name in ("loss", "accuracy", "test_accuracy")},
@@ -112,14 +113,6 @@ def _of_folder(folder: RunFolder) -> Status:
     if result is None and records:
         status["seconds_since"] = round(time.time() - folder.metrics.stat().st_mtime, 1)
     return status
-
-
-def _summary(settings: dict[str, Any]) -> str:
-    return (
-        f"{settings['method']} on {settings['dataset']}: {settings['support_size']} images, "
-        f"{settings['steps']} steps of {settings['target_batch']:,} targets, "
-        f"{', '.join(settings['kernels'])} {settings['kernel']} by {settings['backend']}"
-    )
 
 
 def _progress_line(status: Status) -> str:

@@ -6,7 +6,6 @@ import importlib
 import os
 import secrets
 import socket
-import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,13 +15,11 @@ from absl import logging
 from stillhouse.kernels.threads import default_threads
 from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
-from stillhouse.launch.engines.serving import run_description
+from stillhouse.launch.engines.serving import opened_service
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line
 from stillhouse.launch.jobs import AnyConfig, AnyJob, run_any
 from stillhouse.launch.signals import StopSignals
-from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
-from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
 
 # Of the object store on this machine: the blobs of a step, and the results on their way.
@@ -61,9 +58,7 @@ class RayEngine:
             crew.check()
             return signals.asked()
 
-        scheduler = Scheduler(time.monotonic, heartbeat=self._engine.heartbeat)
-        with WorkerPool(scheduler, BlobStore(), should_stop=should_stop) as pool:
-            service = Service(pool, run_description(job))
+        with opened_service(job, should_stop) as (pool, service):
             with self._crew(job, service, pool) as crew:
                 crew.start(job)
                 distributed = dataclasses.replace(job, runner=pool)

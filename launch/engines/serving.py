@@ -7,7 +7,7 @@ import json
 import logging as standard_logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import logging
@@ -38,6 +38,21 @@ def run_description(job: AnyJob) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def opened_service(
+    job: AnyJob, should_stop: Callable[[], bool]
+) -> Iterator[tuple[WorkerPool, Service]]:
+    """Give the pool of a run and the service by which workers reach it, whatever carries calls.
+
+    Args:
+        job: the run.
+        should_stop: polled while results are waited for.
+    """
+    scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
+    with WorkerPool(scheduler, BlobStore(), should_stop=should_stop) as pool:
+        yield pool, Service(pool, run_description(job))
+
+
 def run_served(
     job: AnyJob,
     port: int,
@@ -64,10 +79,8 @@ def run_served(
     """
     # Who comes and goes is what one wants to see here.
     standard_logging.getLogger("stillhouse.server").setLevel(standard_logging.INFO)
-    scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
     with contextlib.ExitStack() as stack:
-        pool = stack.enter_context(WorkerPool(scheduler, BlobStore(), should_stop=signals.asked))
-        service = Service(pool, run_description(job))
+        pool, service = stack.enter_context(opened_service(job, signals.asked))
         with bad_input():
             stack.enter_context(serve_courier(service, port))
         logging.info("the server listens at port %d, for workers and `stillhouse status`", port)

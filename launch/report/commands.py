@@ -8,7 +8,8 @@ from stillhouse.analysis.report import Command
 from stillhouse.data.card import Card
 from stillhouse.launch.report.kernels import ChosenKernel
 from stillhouse.launch.settings.report import ReportConfig
-from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.settings.run import DistillConfig, MethodConfig
+from stillhouse.methods.registry import METHODS
 
 # Where a run ran does not change what it gives, and neither does this.
 _ALWAYS = ("dataset", "method", "seed")  # The same as by default, but worth saying.
@@ -44,9 +45,9 @@ def distill_command(card: Card) -> str | None:
     settings = dict(card.config)
     if not {"dataset", "support_size", "method"} <= settings.keys():
         return None
-    if settings["method"] == "label_solve":
-        del settings["steps"]  # Worked out, not asked for.
-    defaults = DistillConfig()
+    if settings["method"] not in METHODS:
+        return None
+    defaults = DistillConfig(method=MethodConfig(settings["method"]))
     flags = []
     for group in dataclasses.fields(defaults):
         for field in dataclasses.fields(getattr(defaults, group.name)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.kernels.spec import KernelSpec, Kind
-from stillhouse.launch.architectures import ARCHITECTURES, build_architecture, default_depth
+from stillhouse.methods.architectures import ARCHITECTURES, build_architecture, default_depth
 
 _CHOICE = ("own", "own:twin", "fc:1", "fc:3", "conv:3", "convnet:3")
 _KINDS: tuple[Kind, ...] = ("ntk", "nngp")

@@ -1,20 +1,25 @@
 """absl flags made from configuration dataclasses, and their `--help`.
 
-Each command has `FlagValues` of its own, so that commands may use one name for different things
+A group of the type `Method` stands for the settings of whichever method `--method` names. Each
+command has `FlagValues` of its own, so that commands may use one name for different things
 and none sees the flags of a library.
 """
 
 import dataclasses
 import difflib
+import itertools
 import re
 import shutil
 import textwrap
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
+
+from stillhouse.methods.method import Method
+from stillhouse.methods.registry import METHODS, foreign_setting, owners_of
 
 T = TypeVar("T")
 
@@ -49,10 +54,15 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
     before_end = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if any(argument in ("-h", "-help", "--help", "--helpfull") for argument in before_end):
         raise HelpAsked
-    values = _define(config_class)
+    groups = dict(_groups(config_class, before_end))
+    values = _define(groups.values())
     try:
         _, *positional = values(["stillhouse", *arguments])
     except flags.UnrecognizedFlagError as error:
+        for flag in (error.flagname, error.flagname.removeprefix("no")):
+            if _has_method(config_class) and owners_of(flag):
+                message = foreign_setting(flag, _method_in(before_end))
+                raise ValueError(message) from error
         names = [*values, *(f"no{name}" for name in values if values[name].boolean)]
         near = difflib.get_close_matches(error.flagname, names, n=1, cutoff=0.4)
         hint = f"did you mean --{near[0]}?" if near else "see --help"
@@ -61,7 +71,7 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
         raise ValueError(_in_our_words(str(error), values)) from error
     settings = {
         name: group(**{field.name: _value(values, field) for field in dataclasses.fields(group)})
-        for name, group in _groups(config_class)
+        for name, group in groups.items()
     }
     fields = {field.name: field for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     for name, missing in _ARGUMENTS.items():
@@ -88,29 +98,77 @@ def _in_our_words(message: str, values: flags.FlagValues) -> str:
     return f"`--{match[1]}` must be {expected}, got {match[2]!r}"
 
 
-def help_text(config_class: type, usage: str, about: str, examples: Sequence[str]) -> str:
-    """Return what `--help` prints: usage, what the command does, examples, flags by group."""
+def help_text(
+    config_class: type,
+    usage: str,
+    about: str,
+    examples: Sequence[str],
+    arguments: Sequence[str] = (),
+) -> str:
+    """Return what `--help` prints: usage, what the command does, examples, flags by group.
+
+    Args:
+        config_class: as for `parse`.
+        usage: a line.
+        about: what the command does.
+        examples: commands that work.
+        arguments: those beside `--help`; of them `--method` says whose settings are shown.
+    """
     width = min(shutil.get_terminal_size().columns, 100)
     lines = [f"usage: {usage}", "", *textwrap.wrap(about, width), "", "examples:"]
     lines += [f"  {example}" for example in examples]
-    for _, group in _groups(config_class):
-        title = (group.__doc__ or "").strip().split("\n")[0].rstrip(".")
-        lines += ["", f"{title.lower()}:"]
-        for field in dataclasses.fields(group):
-            lines += _flag_lines(field, typing.get_type_hints(group)[field.name], width)
+    for _, group in _groups(config_class, arguments):
+        for title, fields in _titled(group):
+            lines += ["", f"{title}:"]
+            for field in fields:
+                lines += _flag_lines(field, typing.get_type_hints(group)[field.name], width)
+    if _has_method(config_class):
+        others = [name for name in METHODS if name != _method_in(arguments)]
+        shown = ", ".join(f"--method={name}" for name in others)
+        lines += ["", *textwrap.wrap(f"Other settings are those of {shown}, with --help.", width)]
     return "\n".join(lines)
 
 
-def _groups(config_class: type) -> Iterator[tuple[str, Any]]:
+def _groups(config_class: type, arguments: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the groups by name; where one is that of a method, the method's that is asked for."""
     for name, group in typing.get_type_hints(config_class).items():
-        if dataclasses.is_dataclass(group):
+        if group is Method:
+            yield name, METHODS[_method_in(arguments)]
+        elif dataclasses.is_dataclass(group):
             yield name, group
 
 
-def _define(config_class: type) -> flags.FlagValues:
+def _has_method(config_class: type) -> bool:
+    return Method in typing.get_type_hints(config_class).values()
+
+
+def _method_in(arguments: Sequence[str]) -> str:
+    """Return the last method that is named; where none is, or there is none such, the first."""
+    found, *_ = METHODS
+    for argument, after in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        flag, equals, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and flag == "method":
+            value = value if equals else after
+            found = value if value in METHODS else found
+    return found
+
+
+def _titled(group: Any) -> Iterator[tuple[str, list["dataclasses.Field[Any]"]]]:
+    """Yield the fields of a group under the title of the class that declares them."""
+    fields = {field.name: field for field in dataclasses.fields(group)}
+    for declaring in reversed(group.__mro__):
+        names = [name for name in declaring.__dict__.get("__annotations__", {}) if name in fields]
+        if names:
+            title = (declaring.__doc__ or "").strip().split("\n")[0].rstrip(".")
+            first, *rest = title.split()
+            first = first if first.isupper() else first.lower()
+            yield " ".join([first, *rest]), [fields.pop(name) for name in names]
+
+
+def _define(groups: Iterable[Any]) -> flags.FlagValues:
     values = flags.FlagValues()
     values.set_gnu_getopt(True)
-    for _, group in _groups(config_class):
+    for group in groups:
         hints = typing.get_type_hints(group)
         for field in dataclasses.fields(group):
             _define_flag(values, field, hints[field.name])
@@ -123,7 +181,7 @@ def _define_flag(values: flags.FlagValues, field: "dataclasses.Field[Any]", hint
     kind = _base_type(hint)
     if field.metadata["choices"]:
         choices = field.metadata["choices"]
-        flags.DEFINE_enum(name, default, choices, help, flag_values=values)
+        flags.DEFINE_enum(name, default, list(choices), help, flag_values=values)
     elif kind is bool:
         flags.DEFINE_boolean(name, default, help, flag_values=values)
     elif kind is int:

@@ -2,15 +2,12 @@
 
 from stillhouse.launch.settings.run import DistillConfig, PlanConfig, ServeConfig
 
-# Flags that take each other's place, and flags that only one method reads.
-_EXCLUSIVE = (("ipc", "support_size"), ("architecture", "ensemble"), ("depth", "ensemble"))
 _ENGINE_ONLY = {
     "workers": ("launchpad", "ray"),
     "loaders": ("launchpad",),
     "ray_address": ("ray",),
     "heartbeat": ("launchpad", "ray"),
 }
-_KIP_ONLY = ("steps", "learning_rate", "decay", "learn_labels", "augment", "ensemble", "keep")
 
 
 def check_given(config: DistillConfig, given: frozenset[str]) -> None:
@@ -19,15 +16,9 @@ def check_given(config: DistillConfig, given: frozenset[str]) -> None:
     Raises:
         ValueError: if two take each other's place, or one would be ignored.
     """
-    for first, second in _EXCLUSIVE:
-        if first in given and second in given:
-            raise ValueError(f"`--{first}` and `--{second}` take each other's place; give one")
-    if config.method.method == "label_solve":
-        for name in _KIP_ONLY:
-            if name in given:
-                raise ValueError(f"`--{name}` has no meaning for --method=label_solve; drop it")
-    if "flip" in given and not config.data.augment:
-        raise ValueError("`--flip` has no meaning without --augment; drop it, or augment")
+    if {"ipc", "support_size"} <= given:
+        raise ValueError("`--ipc` and `--support_size` take each other's place; give one")
+    config.own.check_given(given)
     _check_engine(config, given)
 
 
@@ -46,5 +37,5 @@ def _check_engine(config: DistillConfig, given: frozenset[str]) -> None:
                 f"`--{name}` has no meaning with --engine={config.engine.engine}, only with "
                 f"{' or '.join(engines)}; drop it, or give that engine"
             )
-    if config.engine.loaders and config.method.method == "label_solve":
-        raise ValueError("`--loaders` has no meaning for --method=label_solve; drop it")
+    if config.engine.loaders and not config.own.from_batches:
+        raise ValueError(f"`--loaders` has no meaning for --method={config.method.method}; drop it")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stillhouse.launch.settings.options import Checked, at_least, option
+from stillhouse.methods.options import Checked, at_least, option
 from stillhouse.networks import (
     ACTIVATIONS,
     INITIALISATIONS,

@@ -4,9 +4,9 @@ import dataclasses
 from typing import ClassVar
 
 from stillhouse.launch.settings.network import NetworkConfig
-from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import ENGINES
+from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import OPTIMISERS, Objective
 from stillhouse.networks.recipe import SCHEDULES, TrainingRecipe
 

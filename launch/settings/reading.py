@@ -4,7 +4,7 @@ import dataclasses
 import re
 from typing import Any
 
-from stillhouse.launch.settings.options import Checked, at_least, option
+from stillhouse.methods.options import Checked, at_least, option
 
 _SIZE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 # Known here without their module, which imports NumPy; a test holds the two together.

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from stillhouse.launch.settings.options import Checked, at_least, option
 from stillhouse.launch.settings.run import OutputConfig
+from stillhouse.methods.options import Checked, at_least, option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import dataclasses
 
 from stillhouse.launch.report.kernels import parse_kernels
-from stillhouse.launch.settings.options import Checked, at_least, option, positive
 from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.run import ComputeConfig
 from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.methods.options import Checked, at_least, option, positive
 from stillhouse.networks import NETWORKS
 
 

@@ -4,15 +4,14 @@ Nothing here imports JAX, so that `--help` answers at once.
 """
 
 import dataclasses
-import math
+from typing import cast
 
 from stillhouse.kernels import BACKENDS
-from stillhouse.launch.architectures import ARCHITECTURES, parse_ensemble
-from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
+from stillhouse.methods.method import Method
+from stillhouse.methods.options import Checked, at_least, option, positive
+from stillhouse.methods.registry import METHODS
 
-METHODS = ("kip", "label_solve")
-KERNELS = ("ntk", "nngp")
 ENGINES = ("local", "launchpad", "ray")
 INITIALISERS = ("real", "noise", "kmeans")
 
@@ -23,9 +22,7 @@ class DataConfig(Checked):
 
     Attributes:
         dataset: `digits`, or the path of a folder or file, see `stillhouse.data.load_dataset`.
-        transform: the kind of the transform through which the kernel sees images.
-        augment: augment the target batches.
-        flip: whether augmenting flips images left to right.
+        transform: the kind of the transform through which images are seen.
     """
 
     dataset: str = option(
@@ -34,42 +31,9 @@ class DataConfig(Checked):
     )
     transform: str = option(
         "standardise",
-        f"how pixels are normalised before the kernel: {TRANSFORM_HELP}",
+        f"how pixels are normalised before all else: {TRANSFORM_HELP}",
         check=transform_kind,
     )
-    augment: bool = option(False, "shift, rotate, flip and tint half of each target batch")
-    flip: bool = option(True, "with --augment; --noflip for digits, letters and the like")
-
-
-@dataclasses.dataclass(frozen=True)
-class KernelConfig(Checked):
-    """Kernel.
-
-    Attributes:
-        architecture: the family of the network.
-        depth: its depth; None for the family's own.
-        kernel: which limit of the network.
-        W_std: standard deviation of all weights.
-        b_std: standard deviation of all biases.
-        global_pool: end a convolutional network with a global average.
-        ensemble: `family:depth` of several networks, one sampled a step; empty for one network.
-    """
-
-    architecture: str = option("convnet", "the infinitely wide network", choices=ARCHITECTURES)
-    depth: int | None = option(
-        None, "its depth (default: 1 for fc, 5 for myrtle, 3 for the others)", check=at_least(1)
-    )
-    kernel: str = option("ntk", "its neural tangent kernel, or its NNGP kernel", choices=KERNELS)
-    W_std: float = option(math.sqrt(2.0), "standard deviation of the weights", check=positive)
-    b_std: float = option(0.1, "standard deviation of the biases", check=not_negative)
-    global_pool: bool = option(False, "end with a global average pool (conv, convnet, convnet3)")
-    ensemble: tuple[str, ...] = option(
-        (), "sample one of these a step, such as convnet:3,conv:3,fc:2; the first one is evaluated"
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        parse_ensemble(self.ensemble)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,39 +60,14 @@ class MethodConfig(Checked):
     """Method.
 
     Attributes:
-        method: what is learned, and how.
-        steps: gradient steps of KIP.
-        target_batch: images a step learns from; None for 1,000 or as many as there are.
-        learning_rate: Adam's.
-        decay: let it fall to zero over the run.
-        learn_labels: learn the labels of the support set too.
-        regularisation: the ridge as a share of the mean diagonal of K_ss.
-        keep: which images the run ends with.
+        method: what is learned, and how; its own settings are those of `Method`.
         seed: of everything random.
     """
 
     method: str = option(
         "kip",
-        "learn images by gradient descent (kip), or labels in closed form (label_solve)",
+        "; ".join(f"{method.about} ({name})" for name, method in METHODS.items()),
         choices=METHODS,
-    )
-    steps: int = option(300, "gradient steps (kip)", check=at_least(1))
-    target_batch: int | None = option(
-        None,
-        "real images a step learns from, as many of each class (default: 1000, or all there are)",
-        check=at_least(1),
-    )
-    learning_rate: float = option(0.04, "learning rate of Adam (kip)", check=positive)
-    decay: bool = option(False, "let it fall to zero over the run, along a cosine (kip)")
-    learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them (kip)")
-    regularisation: float = option(
-        1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
-    )
-    keep: str = option(
-        "last",
-        "end with the last images, or with the best by a tenth of the training images that is held "
-        "out, looked at every --eval_every steps (kip)",
-        choices=("last", "best"),
     )
     seed: int = option(0, "seed of everything random", check=at_least(0))
 
@@ -151,14 +90,14 @@ class RunConfig(Checked):
     """Run.
 
     Attributes:
-        out: the run folder; None for `runs/<dataset>-<method>-<architecture>-<images>`.
+        out: the run folder; None for `runs/<dataset>-<method>-<network>-<images>`.
         checkpoint_every: steps between checkpoints.
         eval_every: steps between evaluations on the test images; 0 for the end only.
     """
 
     out: str | None = option(
         None,
-        "the run folder (default: runs/<dataset>-<method>-<architecture>-<images>)",
+        "the run folder (default: runs/<dataset>-<method>-<network>-<images>)",
     )
     checkpoint_every: int = option(
         50, "steps between checkpoints; one is due after five minutes too", check=at_least(1)
@@ -199,16 +138,26 @@ class EngineConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """The settings of a run, in groups."""
+    """The settings of a run, in groups; `own` are those of its method, None for its defaults."""
 
     data: DataConfig = DataConfig()
     reading: ReadingConfig = ReadingConfig()
-    kernel: KernelConfig = KernelConfig()
     support: SupportConfig = SupportConfig()
     method: MethodConfig = MethodConfig()
+    own: Method = None  # type: ignore[assignment] # `__post_init__` sees to it.
     compute: ComputeConfig = ComputeConfig()
     engine: EngineConfig = EngineConfig()
     run: RunConfig = RunConfig()
+
+    def __post_init__(self) -> None:
+        method = METHODS[self.method.method]
+        if cast("Method | None", self.own) is None:
+            object.__setattr__(self, "own", method())
+        if type(self.own) is not method:
+            raise ValueError(
+                f"`own` must be the settings of {self.method.method}, {method.__name__}, got "
+                f"{type(self.own).__name__}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

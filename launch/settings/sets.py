@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from stillhouse.launch.architectures import ARCHITECTURES
-from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
-from stillhouse.launch.settings.run import KERNELS, ComputeConfig, OutputConfig
+from stillhouse.launch.settings.run import ComputeConfig, OutputConfig
+from stillhouse.methods.architectures import ARCHITECTURES
+from stillhouse.methods.kernel_settings import KERNELS
+from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +56,26 @@ class SetConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class RecipeConfig(Checked):
+    """Recipe, where it is one for finite networks.
+
+    Attributes:
+        networks: how many are trained, where they start from random weights.
+        seed: of the first one's weights; those of the others follow it.
+    """
+
+    networks: int = option(5, "networks to train, from random weights each", check=at_least(1))
+    seed: int = option(0, "seed of the first one; those of the others follow it", check=at_least(0))
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """The settings of `evaluate`; `file` is the distilled set."""
 
     file: str
     set: SetConfig = SetConfig()
     reading: ReadingConfig = ReadingConfig()
+    recipe: RecipeConfig = RecipeConfig()
     compute: ComputeConfig = ComputeConfig()
     output: OutputConfig = OutputConfig()
 

@@ -3,9 +3,9 @@
 import dataclasses
 
 from stillhouse.launch.settings.network import NetworkConfig
-from stillhouse.launch.settings.options import Checked, at_least, not_negative, option, positive
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import OutputConfig
+from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import LOSSES
 
 BASELINES = ("random", "kmeans", "average")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stillhouse.launch.settings.options import Checked, at_least, option, positive
+from stillhouse.methods.options import Checked, at_least, option, positive
 
 
 def _device(name: str) -> str | None:

@@ -120,9 +120,9 @@ def altered(tmp_path, distilled, change):
 
 
 def test_a_newer_format_is_refused(tmp_path, distilled):
-    values = {**json.loads(distilled.card.to_json()), "format_version": 2}
+    values = {**json.loads(distilled.card.to_json()), "format_version": 3}
     path = altered(tmp_path, distilled, {"card": np.array(json.dumps(values))})
-    with pytest.raises(ValueError, match=r"altered.npz: written in format 2.*newer Stillhouse"):
+    with pytest.raises(ValueError, match=r"altered.npz: written in format 3.*newer Stillhouse"):
         load_distilled(path)
 
 

@@ -69,6 +69,11 @@ def test_with_a_folder_it_goes_on_where_it_was_interrupted(spots_arrays, tmp_pat
         ({"transform": "blur"}, "`transform` must be one of"),
         ({"architecture": "convnet", "depth": 9}, "too small"),
         ({"architecture": "fc", "ipc": 1000}, "`ipc`"),
+        (
+            {"method": "label_solve", "decay": True},
+            "`decay` has no meaning for method=label_solve, only for kip; drop it",
+        ),
+        ({"colour": 3}, "there is no setting `colour` of method=kip"),
     ],
 )
 def test_a_wrong_setting_is_named_and_leaves_nothing(spots_arrays, tmp_path, wrong, says):

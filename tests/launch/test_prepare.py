@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from stillhouse.launch import prepare as module
-from stillhouse.launch.prepare import build_kernels, prepare
+from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import (
     DataConfig,
     DistillConfig,
-    KernelConfig,
     MethodConfig,
     RunConfig,
     SupportConfig,
 )
+from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.label_solve_settings import LabelSolveSettings
 
 
 def npz(path, **arrays):
@@ -98,10 +99,10 @@ def test_a_full_disk(refused, spots, monkeypatch):
 
 def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    job = prepare(DistillConfig(data=DataConfig(dataset=str(spots)), kernel=KernelConfig("fc")))
+    job = prepare(DistillConfig(data=DataConfig(dataset=str(spots)), own=KipSettings("fc")))
     assert (job.support_size, job.targets) == (3, 192)  # 64 of each class, 20 % held out
     assert str(job.folder.path) == "runs/spots-kip-fc1-3"
-    assert list(job.kernels) == ["fc:1"]
+    assert job.config.own.networks() == ("fc:1",)
     assert job.schedule.steps == 300
     assert not (tmp_path / "runs").exists()
 
@@ -109,15 +110,15 @@ def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
 def test_the_steps_of_label_solve_are_its_chunks(spots, tmp_path):
     config = DistillConfig(
         data=DataConfig(dataset=str(spots)),
-        kernel=KernelConfig("fc"),
-        method=MethodConfig(method="label_solve", target_batch=50),
+        method=MethodConfig("label_solve"),
+        own=LabelSolveSettings("fc", target_batch=50),
         run=RunConfig(out=str(tmp_path / "run")),
     )
     assert prepare(config).schedule.steps == 4  # of 192 images
 
 
 def test_an_ensemble_is_several_kernels():
-    kernels = build_kernels(KernelConfig(ensemble=("fc:2", "conv:2", "myrtle"), global_pool=True))
+    kernels = KipSettings(ensemble=("fc:2", "conv:2", "myrtle"), global_pool=True).kernels()
     assert list(kernels) == ["fc:2", "conv:2", "myrtle:5"]
     readouts = [type(spec.architecture.readout).__name__ for spec in kernels.values()]
     assert readouts == ["Flatten", "GlobalAvgPool", "GlobalAvgPool"]
@@ -125,9 +126,9 @@ def test_an_ensemble_is_several_kernels():
 
 def identity(spots, tmp_path, **groups):
     run = RunConfig(**{"out": str(tmp_path / "run"), **groups.pop("run", {})})
-    kernel = KernelConfig("fc")
+    own = KipSettings("fc", **groups.pop("own", {}))
     data = groups.pop("data", DataConfig(dataset=str(spots)))
-    return prepare(DistillConfig(run=run, kernel=kernel, data=data, **groups)).identity
+    return prepare(DistillConfig(run=run, own=own, data=data, **groups)).identity
 
 
 def test_a_run_is_the_same_whatever_does_not_change_its_bits(spots, tmp_path):
@@ -136,9 +137,9 @@ def test_a_run_is_the_same_whatever_does_not_change_its_bits(spots, tmp_path):
     for groups in (
         {"run": {"checkpoint_every": 7, "eval_every": 3}},
         {"support": SupportConfig(support_size=3)},
-        {"method": MethodConfig(target_batch=192)},
+        {"own": {"target_batch": 192}},
         {"data": DataConfig(dataset=str(tmp_path / "moved.npz"))},
-        {"data": DataConfig(dataset=str(spots), flip=False)},
+        {"own": {"flip": False}},
     ):
         assert identity(spots, tmp_path, **groups) == same
 
@@ -151,7 +152,7 @@ def test_a_run_is_another_where_its_bits_change(spots, tmp_path):
         npz(tmp_path / "other.npz", images=images, labels=archive["labels"])
     for groups, changed in (
         ({"method": MethodConfig(seed=1)}, "seed"),
-        ({"method": MethodConfig(steps=4)}, "steps"),
+        ({"own": {"steps": 4}}, "steps"),
         ({"support": SupportConfig(init="noise")}, "init"),
         ({"data": DataConfig(dataset=str(spots), transform="zca")}, "transform"),
         ({"data": DataConfig(dataset=str(tmp_path / "other.npz"))}, "dataset"),

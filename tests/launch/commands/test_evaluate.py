@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stillhouse.data.distilled import load_distilled, save_distilled
+from stillhouse.data.recipes import StepsRecipe, TrainingRecipe
 
 
 def read(result):
@@ -129,3 +130,60 @@ def test_a_stated_accuracy_that_is_not_reached_is_told(
     text = stillhouse("evaluate", "a.npz").out
     points = abs(100 * found["accuracy_difference"])
     assert f"card says {stated:.4f}: {points:.2f} {says}" in text
+
+
+@pytest.fixture
+def for_networks(finished, tmp_path):
+    """Give the set of a run with another recipe."""
+
+    def write(recipe):
+        distilled = load_distilled(finished / "distilled.npz")
+        card = dataclasses.replace(distilled.card, recipe=recipe, kernel={}, scores={})
+        save_distilled(tmp_path / "set.npz", dataclasses.replace(distilled, card=card))
+        return tmp_path / "set.npz"
+
+    return write
+
+
+NETWORK = {"family": "mlp", "width": 32, "depth": 1}
+
+
+def test_a_recipe_of_ordinary_training_is_followed(stillhouse, for_networks):
+    file = for_networks(TrainingRecipe(NETWORK, "adam", 1e-2, "cosine", steps=60, batch_size=2))
+    found = read(stillhouse("evaluate", file, "--networks=3", "--json"))
+    assert len(found["accuracies"]) == 3 and len(set(found["accuracies"])) > 1
+    assert found["test_accuracy"] == pytest.approx(np.mean(found["accuracies"]))
+    assert found["test_accuracy"] > 0.5
+    assert found["recipe"]["kind"] == "training"
+    again = read(stillhouse("evaluate", file, "--networks=3", "--json"))
+    assert again["accuracies"] == found["accuracies"]
+    text = stillhouse("evaluate", file, "--networks=1").out
+    assert "of 1 networks" in text and "recipe training" in text
+
+
+def test_a_recipe_of_given_steps_starts_from_what_it_says(stillhouse, for_networks):
+    steps = StepsRecipe(NETWORK, "seed", (0.3, 0.2), seed=4, order=((0, 1), (2,)), epochs=20)
+    found = read(stillhouse("evaluate", for_networks(steps), "--json"))
+    assert len(found["accuracies"]) == 1 and found["test_accuracy"] > 0.5
+    anything = dataclasses.replace(steps, initialisation="any", seed=None)
+    several = read(stillhouse("evaluate", for_networks(anything), "--json", "--seed=4"))
+    assert len(several["accuracies"]) == 5
+    assert several["accuracies"][0] == found["test_accuracy"]
+
+
+def test_krr_can_be_asked_for_all_the_same(stillhouse, for_networks):
+    file = for_networks(TrainingRecipe(NETWORK))
+    found = read(stillhouse("evaluate", file, "--architecture=fc", "--json"))
+    assert "test_mse" in found
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        (StepsRecipe(NETWORK, "pool", (0.1,), pool="f00d"), "pool f00d, which is not here"),
+        (StepsRecipe(NETWORK, "any", (0.1,), order=((9,),)), "shows image 9 of a set of 3"),
+        (TrainingRecipe({"family": "perceptron"}), "perceptron"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_one_line(refused, for_networks, recipe, says):
+    assert says in refused("evaluate", for_networks(recipe))

@@ -5,7 +5,8 @@ import pytest
 from stillhouse.launch.calibration import Calibration, calibrate
 from stillhouse.launch.commands import plan as module
 from stillhouse.launch.prepare import prepare
-from stillhouse.launch.settings.run import DataConfig, DistillConfig, KernelConfig, MethodConfig
+from stillhouse.launch.settings.run import DataConfig, DistillConfig
+from stillhouse.methods.kip_settings import KipSettings
 
 
 @pytest.mark.parametrize(
@@ -73,8 +74,7 @@ def job(spots):
     return prepare(
         DistillConfig(
             data=DataConfig(dataset=str(spots)),
-            kernel=KernelConfig("fc"),
-            method=MethodConfig(steps=100),
+            own=KipSettings("fc", steps=100),
         ),
         for_real=False,
     )

@@ -14,9 +14,9 @@ from stillhouse.launch.settings.run import (  # noqa: E402
     DataConfig,
     DistillConfig,
     EngineConfig,
-    KernelConfig,
     RunConfig,
 )
+from stillhouse.methods.kip_settings import KipSettings  # noqa: E402
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def problem(spots):
 def config_of(spots, tmp_path, **engine):
     return DistillConfig(
         data=DataConfig(dataset=str(spots)),
-        kernel=KernelConfig(architecture="fc"),
+        own=KipSettings(architecture="fc"),
         engine=EngineConfig(engine="launchpad", **engine),
         compute=ComputeConfig(threads=1),
         run=RunConfig(out=str(tmp_path / "run")),

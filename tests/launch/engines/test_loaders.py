@@ -7,16 +7,16 @@ import pytest
 
 from stillhouse.launch.engines.loaders import AHEAD, Arrivals, load, loaded_batches
 from stillhouse.launch.prepare import prepare
-from stillhouse.launch.settings.run import DataConfig, DistillConfig, KernelConfig, MethodConfig
+from stillhouse.launch.settings.run import DataConfig, DistillConfig
+from stillhouse.methods.kip_settings import KipSettings
 
 
 @pytest.fixture
 def job(spots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = DistillConfig(
-        data=DataConfig(dataset=str(spots), augment=True),
-        kernel=KernelConfig(architecture="fc"),
-        method=MethodConfig(steps=9, target_batch=30),
+        data=DataConfig(dataset=str(spots)),
+        own=KipSettings(architecture="fc", steps=9, target_batch=30, augment=True),
     )
     return prepare(config)
 

@@ -14,8 +14,9 @@ from stillhouse.launch.report.kernels import choose_kernels
 from stillhouse.launch.settings.flags import parse
 from stillhouse.launch.settings.given import check_given
 from stillhouse.launch.settings.report import PageConfig, ReportConfig
-from stillhouse.launch.settings.run import DataConfig, DistillConfig, KernelConfig, MethodConfig
+from stillhouse.launch.settings.run import DataConfig, DistillConfig, MethodConfig
 from stillhouse.launch.settings.sets import EvaluateConfig, SetConfig
+from stillhouse.methods.kip_settings import KipSettings
 
 CONFIG = ReportConfig(
     "my runs/x.npz",
@@ -68,9 +69,17 @@ def test_another_kernel_is_evaluated_by_its_own_flags(name, asked):
     [
         DistillConfig(),
         DistillConfig(
-            data=DataConfig("a path/of data", "zca", augment=True, flip=False),
-            kernel=KernelConfig(ensemble=("convnet:3", "fc:2"), kernel="nngp"),
-            method=MethodConfig(learn_labels=False, decay=True, seed=5, learning_rate=0.1),
+            data=DataConfig("a path/of data", "zca"),
+            method=MethodConfig(seed=5),
+            own=KipSettings(
+                ensemble=("convnet:3", "fc:2"),
+                kernel="nngp",
+                learn_labels=False,
+                decay=True,
+                learning_rate=0.1,
+                augment=True,
+                flip=False,
+            ),
         ),
         DistillConfig(method=MethodConfig("label_solve", seed=2)),
     ],
@@ -85,8 +94,8 @@ def test_a_run_is_commanded_from_its_card(config):
         settings.pop(name, None)
     again, given = parse(DistillConfig, arguments(distill_command(card_of(settings)), "distill"))
     check_given(again, given)
-    assert again.data == config.data and again.kernel == config.kernel
-    assert again.method == dataclasses.replace(config.method, target_batch=1000)
+    assert again.data == config.data and again.method == config.method
+    assert again.own == dataclasses.replace(config.own, target_batch=1000)
     assert again.support.support_size == 20 and again.compute.backend == "fused"
 
 

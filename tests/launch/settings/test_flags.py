@@ -6,6 +6,9 @@ from stillhouse.launch.catalogue import COMMANDS
 from stillhouse.launch.settings.flags import HelpAsked, help_text, parse
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.settings.sets import EvaluateConfig
+from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.method import Method
 
 
 def test_nothing_given_is_all_defaults():
@@ -26,16 +29,41 @@ def test_flags_become_fields_of_their_types():
             "--b_std=0",
         ],
     )
-    assert (config.method.steps, config.method.learning_rate) == (7, 0.1)
-    assert (config.method.learn_labels, config.data.augment) == (False, True)
-    assert config.kernel.ensemble == ("fc:1", "conv:2")
-    assert (config.run.out, config.kernel.b_std) == ("x", 0.0)
+    assert (config.own.steps, config.own.learning_rate) == (7, 0.1)
+    assert (config.own.learn_labels, config.own.augment) == (False, True)
+    assert config.own.ensemble == ("fc:1", "conv:2")
+    assert (config.run.out, config.own.b_std) == ("x", 0.0)
     names = ("steps", "learning_rate", "learn_labels", "augment", "ensemble", "out", "b_std")
     assert given == set(names)
 
 
 def test_a_default_that_is_given_is_known_as_given():
     assert parse(DistillConfig, ["--ipc=1"])[1] == {"ipc"}
+
+
+@pytest.mark.parametrize(
+    "named", [["--method=label_solve"], ["--method", "label_solve"], ["-method=label_solve"]]
+)
+def test_the_settings_are_those_of_the_method(named):
+    config, given = parse(DistillConfig, [*named, "--target_batch=30"])
+    assert config.own == LabelSolveSettings(target_batch=30)
+    assert given == {"method", "target_batch"}
+
+
+@pytest.mark.parametrize("flag", ["--decay", "--nodecay", "--steps=3", "--ensemble=fc:1"])
+def test_a_flag_of_another_method_is_refused_with_the_methods_that_have_it(flag):
+    name = flag.lstrip("-").removeprefix("no").partition("=")[0]
+    message = f"`--{name}` has no meaning for --method=label_solve, only for kip; drop it"
+    with pytest.raises(ValueError, match=message):
+        parse(DistillConfig, [flag, "--method=label_solve"])
+
+
+def test_help_shows_the_settings_of_the_method_that_is_asked_for():
+    common = help_text(DistillConfig, "usage", "about", ())
+    assert "\nKIP:\n" in common and "\nkernel regression:\n" in common and "--steps" in common
+    solve = help_text(DistillConfig, "usage", "about", (), ["--method=label_solve"])
+    assert "--architecture" in solve and "--seed" in solve and "--steps" not in solve
+    assert "those of --method=kip" in solve
 
 
 def test_the_file_may_stand_anywhere():
@@ -85,9 +113,10 @@ def test_help_names_every_flag_with_its_choices_and_default(name):
     command = COMMANDS[name]
     text = help_text(command.config, "usage", command.about, command.examples)
     for group in dataclasses.fields(command.config):
-        if not dataclasses.is_dataclass(group.type):
+        kind = KipSettings if group.type is Method else group.type
+        if not dataclasses.is_dataclass(kind):
             continue
-        for field in dataclasses.fields(group.type):
+        for field in dataclasses.fields(kind):
             assert f"{field.name}" in text
             if field.metadata["choices"]:
                 assert f"--{field.name}={'|'.join(field.metadata['choices'])}" in text

@@ -1,7 +1,7 @@
 import pytest
 
 from stillhouse.launch.settings.given import check_given
-from stillhouse.launch.settings.run import DistillConfig, MethodConfig
+from stillhouse.launch.settings.run import DistillConfig, EngineConfig, MethodConfig
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,7 @@ from stillhouse.launch.settings.run import DistillConfig, MethodConfig
         ({"ensemble", "depth"}, "depth"),
         ({"architecture", "ensemble"}, "architecture"),
         ({"flip"}, "without --augment"),
+        ({"workers"}, "only with launchpad or ray"),
     ],
 )
 def test_flags_that_exclude_each_other(given, says):
@@ -18,11 +19,9 @@ def test_flags_that_exclude_each_other(given, says):
         check_given(DistillConfig(), frozenset(given))
 
 
-@pytest.mark.parametrize(
-    "name", ["steps", "learning_rate", "decay", "learn_labels", "augment", "ensemble"]
-)
-def test_a_flag_that_would_be_ignored_is_refused(name):
-    config = DistillConfig(method=MethodConfig(method="label_solve"))
-    with pytest.raises(ValueError, match=f"--{name}"):
-        check_given(config, frozenset({name, "method"}))
-    check_given(DistillConfig(), frozenset({name}))
+def test_loaders_are_for_methods_that_learn_from_batches():
+    engine = EngineConfig("launchpad", loaders=1)
+    check_given(DistillConfig(engine=engine), frozenset({"loaders"}))
+    config = DistillConfig(method=MethodConfig("label_solve"), engine=engine)
+    with pytest.raises(ValueError, match="`--loaders` has no meaning for --method=label_solve"):
+        check_given(config, frozenset({"loaders"}))

@@ -9,15 +9,18 @@ from stillhouse.launch.catalogue import COMMANDS
 from stillhouse.launch.settings.reading import _TRANSFORMS
 from stillhouse.launch.settings.run import (
     ComputeConfig,
-    KernelConfig,
+    DistillConfig,
     MethodConfig,
 )
+from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.method import Method
+from stillhouse.methods.registry import METHODS
 
 
 def groups():
     for command in COMMANDS.values():
         for field in dataclasses.fields(command.config):
-            if dataclasses.is_dataclass(field.type):
+            if dataclasses.is_dataclass(field.type) and field.type is not Method:
                 yield field.type
 
 
@@ -29,14 +32,17 @@ def test_the_choices_are_those_that_there_are():
 
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        MethodConfig().steps = 3
+        MethodConfig().seed = 3
 
 
-@pytest.mark.parametrize("group", dict.fromkeys(groups()), ids=lambda group: group.__name__)
+@pytest.mark.parametrize(
+    "group", dict.fromkeys([*groups(), *METHODS.values()]), ids=lambda g: g.__name__
+)
 def test_every_setting_says_what_it_is_and_its_documentation_too(group):
+    documented = "".join(inspect.cleandoc(cls.__doc__ or "") for cls in group.__mro__)
     for field in dataclasses.fields(group):
         assert field.metadata["help"]
-        assert f"\n    {field.name}: " in inspect.cleandoc(group.__doc__)
+        assert f"\n    {field.name}: " in documented
 
 
 @pytest.mark.parametrize(
@@ -47,16 +53,26 @@ def test_every_setting_says_what_it_is_and_its_documentation_too(group):
         {"learning_rate": float("inf")},
         {"regularisation": -1.0},
         {"regularisation": float("nan")},
-        {"seed": -1},
-        {"method": "gan"},
         {"target_batch": 0},
+        {"kernel": "rbf"},
     ],
 )
 def test_a_value_out_of_its_range_names_the_flag(wrong):
     with pytest.raises(ValueError, match=f"--{next(iter(wrong))}"):
+        KipSettings(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"method": "gan"}])
+def test_so_does_one_of_all_methods(wrong):
+    with pytest.raises(ValueError, match=f"--{next(iter(wrong))}"):
         MethodConfig(**wrong)
+
+
+def test_settings_of_another_method_are_refused():
+    with pytest.raises(ValueError, match="the settings of label_solve, LabelSolveSettings"):
+        DistillConfig(method=MethodConfig("label_solve"), own=KipSettings())
 
 
 def test_an_ensemble_is_checked_with_the_rest():
     with pytest.raises(ValueError, match="--ensemble"):
-        KernelConfig(ensemble=("fc:none",))
+        KipSettings(ensemble=("fc:none",))

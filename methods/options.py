@@ -5,7 +5,7 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 
@@ -13,7 +13,7 @@ def option(
     default: Any,
     help: str,
     *,
-    choices: Sequence[str] | None = None,
+    choices: Collection[str] | None = None,
     check: Callable[[Any], str | None] | None = None,
 ) -> Any:
     """Declare a field that is a flag.
@@ -21,10 +21,10 @@ def option(
     Args:
         default: what the setting is where the flag is not given.
         help: one line for `--help`; it must say what None means where that is the default.
-        choices: the values allowed; any where None.
+        choices: the values allowed, looked up when they are needed; any where None.
         check: gives what was expected of a value that is wrong, None for a right one.
     """
-    metadata = {"help": help, "choices": tuple(choices) if choices else None, "check": check}
+    metadata = {"help": help, "choices": choices or None, "check": check}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from stillhouse.kernels.architecture import conv, convnet, fc, myrtle
-from stillhouse.launch.architectures import (
+from stillhouse.methods.architectures import (
     ARCHITECTURES,
     build_architecture,
     default_depth,

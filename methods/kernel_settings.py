@@ -1,0 +1,141 @@
+"""The settings that all methods of kernel regression have."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from stillhouse.data.dataset import Dataset
+from stillhouse.data.recipes import KrrRecipe, Recipe
+from stillhouse.data.sampling import check_class_balanced
+from stillhouse.kernels.spec import KernelSpec, Kind
+from stillhouse.methods.architectures import ARCHITECTURES, build_architecture, default_depth
+from stillhouse.methods.costs import RunCost, step_elements
+from stillhouse.methods.method import Method, Problem
+from stillhouse.methods.options import at_least, not_negative, option, positive
+from stillhouse.methods.programs import Context
+
+if TYPE_CHECKING:
+    from stillhouse.methods.computer import KernelComputer
+    from stillhouse.methods.evaluation import KrrScoring
+
+KERNELS = ("ntk", "nngp")
+TARGETS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelSettings(Method):
+    """Kernel regression.
+
+    Attributes:
+        architecture: the family of the network.
+        depth: its depth; None for the family's own.
+        kernel: which limit of the network.
+        W_std: standard deviation of all weights.
+        b_std: standard deviation of all biases.
+        global_pool: end a convolutional network with a global average.
+        target_batch: images a step learns from; None for 1,000 or as many as there are.
+        regularisation: the ridge as a share of the mean diagonal of K_ss.
+    """
+
+    architecture: str = option("convnet", "the infinitely wide network", choices=ARCHITECTURES)
+    depth: int | None = option(
+        None, "its depth (default: 1 for fc, 5 for myrtle, 3 for the others)", check=at_least(1)
+    )
+    kernel: str = option("ntk", "its neural tangent kernel, or its NNGP kernel", choices=KERNELS)
+    W_std: float = option(math.sqrt(2.0), "standard deviation of the weights", check=positive)
+    b_std: float = option(0.1, "standard deviation of the biases", check=not_negative)
+    global_pool: bool = option(False, "end with a global average pool (conv, convnet, convnet3)")
+    target_batch: int | None = option(
+        None,
+        "real images a step learns from, as many of each class (default: 1000, or all there are)",
+        check=at_least(1),
+    )
+    regularisation: float = option(
+        1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
+    )
+
+    def kernels(self) -> dict[str, KernelSpec]:
+        """Return the kernels, each under its family and depth; the first one is evaluated.
+
+        Raises:
+            ValueError: if there is no such architecture.
+        """
+        return {
+            f"{name}:{depth}": self._spec(name, depth, self.global_pool)
+            for name, depth in self._members()
+        }
+
+    def _members(self) -> tuple[tuple[str, int], ...]:
+        depth = default_depth(self.architecture) if self.depth is None else self.depth
+        return ((self.architecture, depth),)
+
+    def _spec(self, name: str, depth: int, global_pool: bool) -> KernelSpec:
+        architecture = build_architecture(
+            name, depth, W_std=self.W_std, b_std=self.b_std, global_pool=global_pool
+        )
+        return KernelSpec(architecture, cast(Kind, self.kernel))
+
+    def batch_size(self, dataset: Dataset) -> int:
+        """Return how many real images a step, and a chunk of an evaluation, has."""
+        counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
+        if self.target_batch is None:
+            return min(TARGETS, int(counts.min()) * dataset.num_classes)
+        try:
+            check_class_balanced(counts, self.target_batch)
+        except ValueError as error:
+            raise ValueError(f"`--target_batch`: {error}") from error
+        return self.target_batch
+
+    def networks(self) -> tuple[str, ...]:
+        """Return the networks whose kernels these are."""
+        return tuple(self.kernels())
+
+    def details(self) -> Mapping[str, Any]:
+        """Return the kernels as JSON."""
+        return {"kernels": {k: json.loads(spec.to_json()) for k, spec in self.kernels().items()}}
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the bits of a result."""
+        return {
+            "architecture": ", ".join(self.kernels()),
+            "kernel": self.kernel,
+            "W_std": self.W_std,
+            "b_std": self.b_std,
+            "global_pool": self.global_pool,
+            "regularisation": self.regularisation,
+        }
+
+    def recipe(self) -> Recipe:
+        """Return KRR with the first kernel and the ridge."""
+        return KrrRecipe(next(iter(self.kernels().values())), self.regularisation)
+
+    def backend(self, context: Context) -> str:
+        """Return the backend that computes the kernels."""
+        backend, *_ = (context.kernel(spec).backend for spec in self.kernels().values())
+        return backend
+
+    def check_image(self, height: int, width: int) -> None:
+        """Check that the images are large enough for every network."""
+        for spec in self.kernels().values():
+            spec.architecture.check_image(height, width)
+
+    def with_final_scores(self, cost: RunCost, support: int, targets: int) -> RunCost:
+        """Return the cost with that of the sample of training images that is scored at the end."""
+        forward = cost.forward_elements + step_elements(support, targets)
+        return dataclasses.replace(cost, forward_elements=forward)
+
+    def scoring(self, problem: Problem, computer: "KernelComputer") -> "KrrScoring":
+        """Return what scores the set."""
+        from stillhouse.methods.evaluation import KrrScoring
+
+        return KrrScoring(
+            computer,
+            self.kernels(),
+            problem.plain,
+            self.regularisation,
+            should_stop=problem.should_stop,
+        )

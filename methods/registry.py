@@ -1,0 +1,60 @@
+"""The methods by the names that `--method` has for them: one line each."""
+
+import dataclasses
+from typing import Any
+
+from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.method import Method
+
+METHODS: dict[str, type[Method]] = {}
+
+
+def add_method(name: str, method: type[Method]) -> None:
+    """Let a method be known by a name, to the command line and to `stillhouse.distill`.
+
+    Raises:
+        ValueError: if another method has the name.
+    """
+    if METHODS.setdefault(name, method) is not method:
+        raise ValueError(f"there is a method {name!r} already: {METHODS[name].__qualname__}")
+    method.name = name
+
+
+add_method("kip", KipSettings)
+add_method("label_solve", LabelSolveSettings)
+
+
+def method_for(name: str, **settings: Any) -> Method:
+    """Return a method with these settings, the others as they are by default.
+
+    Raises:
+        ValueError: if there is no such method, it has no such setting, or a value is wrong.
+    """
+    if name not in METHODS:
+        raise ValueError(f"`--method` must be one of {', '.join(METHODS)}, got {name!r}")
+    known = {field.name for field in dataclasses.fields(METHODS[name])}
+    for setting in settings:
+        if setting not in known:
+            raise ValueError(foreign_setting(setting, name))
+    return METHODS[name](**settings)
+
+
+def foreign_setting(setting: str, method: str) -> str:
+    """Return what to say of a setting that a method lacks: which methods have it."""
+    owners = owners_of(setting)
+    if not owners:
+        return f"there is no setting `--{setting}` of --method={method}"
+    return (
+        f"`--{setting}` has no meaning for --method={method}, only for {' and '.join(owners)}; "
+        "drop it"
+    )
+
+
+def owners_of(setting: str) -> list[str]:
+    """Return the methods that have a setting."""
+    return [
+        name
+        for name, method in METHODS.items()
+        if any(field.name == setting for field in dataclasses.fields(method))
+    ]
