@@ -71,6 +71,18 @@ def variance_levels(architecture: Architecture, shape: Pair) -> tuple[Level, ...
     return _with_radii(levels, (0, 0))
 
 
+def radius_before(pool: Pair, radius: Pair, shape: Pair) -> Pair:
+    """Return the displacements that a pool needs of its input for those of its output.
+
+    Args:
+        pool: its window.
+        radius: the largest displacements that are needed of its output.
+        shape: height and width of its input, beyond which there are none.
+    """
+    (kh, kw), (ri, rj), (h, w) = pool, radius, shape
+    return min(kh * ri + kh - 1, h - 1), min(kw * rj + kw - 1, w - 1)
+
+
 def _split(architecture: Architecture, shape: Pair) -> list[Level]:
     levels: list[Level] = []
     layers: list[Conv | Relu] = []
@@ -90,7 +102,6 @@ def _with_radii(levels: list[Level], radius: Pair) -> tuple[Level, ...]:
     result: list[Level] = []
     for i, level in enumerate(reversed(levels)):
         if i and level.pool is not None:
-            (h, w), (kh, kw) = level.shape, level.pool
-            radius = (min(kh * radius[0] + kh - 1, h - 1), min(kw * radius[1] + kw - 1, w - 1))
+            radius = radius_before(level.pool, radius, level.shape)
         result.append(dataclasses.replace(level, radius=radius))
     return tuple(reversed(result))

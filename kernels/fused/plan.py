@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stillhouse.kernels.architecture import Architecture, AvgPool, Conv, GlobalAvgPool, Relu
+from stillhouse.kernels.band import radius_before
 from stillhouse.kernels.fused.records import LAYER, LEVEL, PHASE, Plan
 
 
@@ -152,14 +153,11 @@ def _bands(
 ) -> list[tuple[int, int]]:
     """Return the largest displacement needed at the input of each level, and of the readout."""
     bands = [(0, 0)]
-    for stage, (height, width) in zip(reversed(stages), reversed(sizes[:-1]), strict=True):
+    for stage, shape in zip(reversed(stages), reversed(sizes[:-1]), strict=True):
         if variances_only and len(bands) == 1:
             bands.append((0, 0))
             continue
-        (pool_i, pool_j), (out_i, out_j) = stage.pool, bands[-1]
-        band_i = min(pool_i * out_i + pool_i - 1, height - 1)
-        band_j = min(pool_j * out_j + pool_j - 1, width - 1)
-        bands.append((band_i, band_j))
+        bands.append(radius_before(stage.pool, bands[-1], shape))
     return bands[::-1]
 
 
