@@ -8,9 +8,8 @@ import pytest
 
 from stillhouse.networks.pool import Pool
 
-# Seconds of training for each network, in which a worker can be killed.
-SMALL = ("--network=mlp", "--width=64", "--epochs=150", "--networks=4", "--trajectories",
-         "--every=900")  # fmt: skip
+SMALL = ("--network=mlp", "--width=64", "--epochs=60", "--networks=4", "--trajectories",
+         "--every=300")  # fmt: skip
 
 
 def weights(folder):
@@ -22,12 +21,10 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("engine", ["launchpad", "ray"])
-def test_workers_train_the_same_networks_though_one_is_killed(
+def test_a_pool_is_the_same_by_one_process_and_by_workers_of_whom_one_is_killed(
     processes, eventually, tmp_path, engine
 ):
     pytest.importorskip(engine, reason=f"needs {engine}")
-    local = processes.start("pretrain", *SMALL, "--out=local")
-    assert local.wait() == 0, local.said
     flags = (f"--engine={engine}", "--workers=2", "--heartbeat=0.5")
     run = processes.start("pretrain", *SMALL, *flags, "--out=pool")
 
@@ -39,20 +36,16 @@ def test_workers_train_the_same_networks_though_one_is_killed(
     os.kill(int(first), signal.SIGKILL)
     assert run.wait() == 0, run.said
     assert re.search(r"is lost with \d tasks", run.said)
-    assert weights(tmp_path / "pool") == weights(tmp_path / "local")
-    assert processes.alive() == []
 
-
-def test_a_killed_pool_goes_on_with_the_networks_that_are_missing(processes, eventually, tmp_path):
-    whole = processes.start("pretrain", *SMALL, "--out=whole")
-    run = processes.start("pretrain", *SMALL, "--out=pool")
-    pool = tmp_path / "pool"
-    eventually((pool / "network-0001.npz").exists, "two networks old", command=run)
-    run.send(signal.SIGKILL)
-    run.process.wait()
-    kept = (pool / "network-0000.npz").stat()
-    again = processes.start("pretrain", *SMALL, "--out=pool")
+    # One process alone, which is killed too, and goes on with the networks that are missing.
+    local = tmp_path / "local"
+    alone = processes.start("pretrain", *SMALL, "--out=local")
+    eventually((local / "network-0000.npz").exists, "one network old", command=alone)
+    alone.send(signal.SIGKILL)
+    alone.process.wait()
+    kept = (local / "network-0000.npz").stat()
+    again = processes.start("pretrain", *SMALL, "--out=local")
     assert again.wait() == 0, again.said
-    assert whole.wait() == 0, whole.said
-    assert (pool / "network-0000.npz").stat() == kept
-    assert weights(pool) == weights(tmp_path / "whole")
+    assert (local / "network-0000.npz").stat() == kept
+    assert weights(tmp_path / "pool") == weights(local)
+    assert processes.alive() == []
