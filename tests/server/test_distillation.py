@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 
@@ -214,3 +215,17 @@ def test_a_disk_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
         )
     assert CheckpointStore(folder.checkpoints).latest().step == 4
     assert json.loads(folder.config.read_text())["identity"] == {}
+
+
+def test_a_checkpoint_of_the_first_format_is_gone_on_from(workshop, tmp_path):
+    whole = workshop.distil(tmp_path / "whole", workshop.kip(), Schedule(6))
+    with pytest.raises(Interrupted):
+        steps = itertools.count()
+        workshop.distil(tmp_path / "run", workshop.kip(), Schedule(6), lambda: next(steps) == 4)
+    store = CheckpointStore(tmp_path / "run" / "checkpoints")
+    saved = store.latest()
+    scores, work = saved.meta["scores"], saved.meta["work"]
+    test = {name.removeprefix("test_"): value for name, value in scores.items()}
+    old = {"test": test, "kernel_elements": work["kernel elements"], "seconds": 1.0}
+    store.save(dataclasses.replace(saved, meta=old))
+    assert_same(workshop.distil(tmp_path / "run", workshop.kip(), Schedule(6)), whole)

@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 
 import numpy as np
@@ -10,6 +11,7 @@ from stillhouse.methods.programs import (
     Context,
     KernelBlock,
     KernelGram,
+    Program,
     UnsupportedError,
     program_to_json,
 )
@@ -98,6 +100,28 @@ def test_too_little_memory_for_one_pair_is_an_error(whole, tasks):
     for task in tasks:
         with pytest.raises(MemoryError, match="1( x 1)? images, which cannot be halved"):
             compute(small(whole, 0), task)
+
+
+def test_what_cannot_be_halved_is_told_of(whole):
+    @dataclasses.dataclass(frozen=True)
+    class Whole(Program):
+        name, unit = "training", "passes"
+
+        def check(self, shared, own):
+            pass
+
+        def results(self, shared, own):
+            return ()
+
+        def work(self, shared, own):
+            return 1
+
+        def compute(self, context, shared, own):
+            raise MemoryError("64 GB asked")
+
+    message = "too little memory for the training, which cannot be halved: 64 GB asked"
+    with pytest.raises(MemoryError, match=message):
+        compute(whole, Task(Whole(), ()))
 
 
 def test_a_result_that_is_not_finite_is_an_error(whole, tasks):

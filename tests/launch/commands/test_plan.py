@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from stillhouse.launch.calibration import Calibration, calibrate
+from stillhouse.launch.calibration import Calibration, calibrate, calibrate_steps
 from stillhouse.launch.commands import plan as module
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DataConfig, DistillConfig
@@ -91,3 +91,10 @@ def test_calibration_measures_every_part(job):
     found = calibrate(job)
     assert 0 < found.forward < 1e-3 and 0 < found.backward < 1e-3
     assert found.image > 0 and found.step > 0 and found.start > 0
+
+
+def test_steps_of_whatever_method_can_be_timed(job):
+    found = calibrate_steps(job)
+    assert found.step > 0 and found.score > 0 and found.start > 0
+    total = found.start + 100 * found.step + 3 * found.score
+    assert found.seconds(job) == pytest.approx(total)
