@@ -13,7 +13,7 @@ from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load, space_from_arrays
 from stillhouse.data.recipes import KrrRecipe, Recipe
-from stillhouse.data.transforms import Transform, fit_transform
+from stillhouse.data.transforms import Checked, Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.reading import naming_flags, read_dataset
 from stillhouse.launch.settings.reading import ReadingConfig
@@ -140,6 +140,9 @@ def transform_for(
             f"{file} carries no transform; give --transform=none, standardise, zca, zca-rfad or "
             "zca-frepo, to be fitted on the dataset's training images"
         )
+    if isinstance(distilled.transform, Checked):
+        for images in (dataset.x_train, dataset.x_test):
+            distilled.transform.check(images)  # Before anything is computed of them.
     return distilled.transform
 
 

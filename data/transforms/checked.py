@@ -37,13 +37,21 @@ class Checked:
             ValueError: if they have another shape, or are in another scale.
         """
         images = np.asarray(images)
+        self.check(images)
+        return self.inner.apply(images)
+
+    __call__ = apply
+
+    def check(self, images: np.ndarray) -> None:
+        """Raise `ValueError` if images have another shape, or are in another scale."""
         if images.ndim != 4 or images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"images must be [n, {', '.join(map(str, self.image_shape))}], as those that the "
                 f"set was distilled from ({size_name(self.image_shape)}), got shape {images.shape}"
             )
         low, high = self.pixel_range
-        size, found = max(-low, high), float(np.abs(images).max()) if images.size else 0.0
+        size = max(-low, high)
+        found = max(float(images.max()), -float(images.min())) if images.size else 0.0
         small = images.dtype.kind == "f" and 0 < found <= 1.0 and size >= 100
         large = 0 < size <= 1.0 and found >= 100
         if small or large:
@@ -54,9 +62,6 @@ class Checked:
                 f"distilled from in {low:g} to {high:g}: "
                 f"{'multiply' if small else 'divide'} them by {factor:g}"
             )
-        return self.inner.apply(images)
-
-    __call__ = apply
 
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`."""

@@ -148,3 +148,14 @@ def test_a_small_file_takes_little_memory(tmp_path, write, says):
     assert code == (0 if says is None else 2)
     if says is not None:
         assert says in done.stderr
+
+
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_data_in_another_scale_than_the_set_came_from_are_refused(
+    refused, finished, spots, tmp_path, command
+):
+    dataset = sh.load_dataset(spots)
+    images = dataset.x_train / np.float32(255)
+    np.savez(tmp_path / "scaled.npz", images=images, labels=dataset.y_train)
+    error = refused(command, finished, "--dataset=scaled.npz")
+    assert "images lie in 0 to 0.9" in error and "multiply them by 255" in error
