@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from stillhouse.launch.settings.network import NetworkConfig
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
-from stillhouse.launch.settings.run import ENGINES
+from stillhouse.launch.settings.run import WorkersConfig
 from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import OPTIMISERS, Objective
 from stillhouse.networks.recipe import SCHEDULES, TrainingRecipe
@@ -135,30 +135,10 @@ class ThreadsConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class WorkersConfig(Checked):
-    """Engine.
-
-    Attributes:
-        engine: what trains the networks.
-        workers: how many processes do.
-        ray_address: the Ray cluster; None for one of its own on this machine.
-        heartbeat: seconds between the signs of life of a worker.
-    """
+class TrainersConfig(WorkersConfig):
+    """Engine."""
 
     loaders: ClassVar[int] = 0  # Every worker has all images.
-
-    engine: str = option(
-        "local",
-        "who trains: this process, or --workers of them by Launchpad or by Ray",
-        choices=ENGINES,
-    )
-    workers: int = option(1, "worker processes (launchpad, ray)", check=at_least(1))
-    ray_address: str | None = option(
-        None, "the Ray cluster, such as auto or host:6379 (default: one on this machine)"
-    )
-    heartbeat: float = option(
-        3.0, "seconds between a worker's signs of life; lost after two", check=positive
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +151,7 @@ class PretrainConfig:
     training: TrainingConfig = TrainingConfig()
     pool: PoolConfig = PoolConfig()
     compute: ThreadsConfig = ThreadsConfig()
-    engine: WorkersConfig = WorkersConfig()
+    engine: TrainersConfig = TrainersConfig()
 
     @property
     def recipe(self) -> TrainingRecipe:

@@ -108,13 +108,12 @@ class RunConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class EngineConfig(Checked):
+class WorkersConfig(Checked):
     """Engine.
 
     Attributes:
         engine: what computes the tasks.
         workers: how many processes do.
-        loaders: processes that prepare target batches ahead of need, with Launchpad.
         ray_address: the Ray cluster; None for one of its own on this machine.
         heartbeat: seconds between the signs of life of a worker.
     """
@@ -125,14 +124,24 @@ class EngineConfig(Checked):
         choices=ENGINES,
     )
     workers: int = option(1, "worker processes (launchpad, ray)", check=at_least(1))
-    loaders: int = option(
-        0, "processes that prepare target batches ahead of need (launchpad)", check=at_least(0)
-    )
     ray_address: str | None = option(
         None, "the Ray cluster, such as auto or host:6379 (default: one on this machine)"
     )
     heartbeat: float = option(
         3.0, "seconds between a worker's signs of life; lost after two", check=positive
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineConfig(WorkersConfig):
+    """Engine.
+
+    Attributes:
+        loaders: processes that prepare target batches ahead of need, with Launchpad.
+    """
+
+    loaders: int = option(
+        0, "processes that prepare target batches ahead of need (launchpad)", check=at_least(0)
     )
 
 
