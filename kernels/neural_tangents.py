@@ -138,7 +138,8 @@ class NeuralTangentsKernel:
 
 
 def _evaluate(kernel_fn: Callable[..., Any], kind: Kind, x1: Any, x2: Any) -> Any:
-    return kernel_fn(x1, x2, kind)
+    # Where float64 is enabled, neural_tangents makes that of float32 images on its way.
+    return kernel_fn(x1, x2, kind).astype(x1.dtype)
 
 
 def _differentiate(

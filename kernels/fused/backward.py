@@ -21,10 +21,9 @@ from stillhouse.kernels.fused.gradient_rows import (
     relu_gradient_row,
     variance_gradient_row,
 )
-from stillhouse.kernels.fused.lanes import add_lanes, is_spread, load, rows, store
+from stillhouse.kernels.fused.lanes import add_lanes, load, rows, store
 from stillhouse.kernels.fused.rows import clear, push_row, relu_row
 from stillhouse.kernels.fused.tables import (
-    Side,
     bare_gradient,
     bare_side,
     bare_sums,
@@ -32,6 +31,7 @@ from stillhouse.kernels.fused.tables import (
     entry,
     layer_at,
     plane_of,
+    side_of_row,
 )
 
 
@@ -129,14 +129,13 @@ def backward_plane(  # type: ignore[no-untyped-def]
 
 @woven
 def backward(  # type: ignore[no-untyped-def]
-    tables, x, y, sums, cotangents, x_gradient, y_gradient, work
+    tables, x, y, sums, cotangents, x_gradient, y_gradient, selves, work
 ):
     """Carry the cotangents of the last level's output back to images and deviations.
 
-    The pooled sums of all levels but the last must stand in `sums`. Images that are paired with
-    themselves have one gradient, given as that of both sides.
+    The pooled sums of all levels but the last must stand in `sums`. With `selves` images are paired
+    with themselves, and have one gradient, given as that of both sides.
     """
-    selves = not is_spread(x.pixels)
     for k in range(tables.level_count - 1, -1, -1):
         level = entry(tables.levels, k)
         columns = 2 * level.band_j + 1
@@ -165,8 +164,7 @@ def spread_cotangents(tables, n, t, a, cotangents):  # type: ignore[no-untyped-d
 @CachedLoop
 def backward_pairs(  # type: ignore[no-untyped-def]
     tables,
-    pixels,
-    deviations,
+    x,
     y,
     sums,
     cotangents,
@@ -190,19 +188,32 @@ def backward_pairs(  # type: ignore[no-untyped-def]
         bare_sums(cotangents),
     )
     bare_gx, bare_gy = bare_gradient(x_gradient), bare_gradient(y_gradient)
-    for a in range(pixels.shape[0]):
-        x = bare_side(Side(pixels[a], deviations[a]))
-        forward(bare, tables.level_count - 1, x, bare_y, bare_s, rows(work))
+    for a in range(x.pixels.shape[0]):
+        bare_x = bare_side(side_of_row(x, a))
+        forward(bare, tables.level_count - 1, bare_x, bare_y, bare_s, False, rows(work))
         spread_cotangents(bare, rows(n), rows(t), a, bare_c)
         if x_gradient.wanted:
-            clear(bare_gx.pixels, 0, pixels.shape[1])
-            clear(bare_gx.deviations, 0, deviations.shape[1])
-        backward(bare, x, bare_y, bare_s, bare_c, bare_gx, bare_gy, rows(work))
+            clear(bare_gx.pixels, 0, x.pixels.shape[1])
+            clear(bare_gx.deviations, 0, x.variances.shape[1])
+        backward(bare, bare_x, bare_y, bare_s, bare_c, bare_gx, bare_gy, False, rows(work))
         if x_gradient.wanted:
-            for i in range(pixels.shape[1]):
+            for i in range(x.pixels.shape[1]):
                 pixel_gradients[a, i] = add_lanes(load(bare_gx.pixels, i))
-            for i in range(deviations.shape[1]):
+            for i in range(x.variances.shape[1]):
                 deviation_gradients[a, i] = add_lanes(load(bare_gx.deviations, i))
+
+
+@CachedLoop
+def backward_lanes(  # type: ignore[no-untyped-def]
+    tables, x, y, sums, cotangents, work, n, t, x_gradient, y_gradient
+):
+    """Add the vjp of `forward_lanes` for the cotangents n and t `[1, LANES]` to both gradients."""
+    bare, bare_x, bare_y = bare_tables(tables), bare_side(x), bare_side(y)
+    bare_s, bare_c = bare_sums(sums), bare_sums(cotangents)
+    bare_gx, bare_gy = bare_gradient(x_gradient), bare_gradient(y_gradient)
+    forward(bare, tables.level_count - 1, bare_x, bare_y, bare_s, False, rows(work))
+    spread_cotangents(bare, rows(n), rows(t), 0, bare_c)
+    backward(bare, bare_x, bare_y, bare_s, bare_c, bare_gx, bare_gy, False, rows(work))
 
 
 @CachedLoop
@@ -213,6 +224,6 @@ def backward_selves(tables, y, sums, cotangents, work, n, t, gradient):  # type:
     """
     bare, bare_y, bare_s = bare_tables(tables), bare_side(y), bare_sums(sums)
     bare_c, bare_g = bare_sums(cotangents), bare_gradient(gradient)
-    forward(bare, tables.level_count - 1, bare_y, bare_y, bare_s, rows(work))
+    forward(bare, tables.level_count - 1, bare_y, bare_y, bare_s, True, rows(work))
     spread_cotangents(bare, rows(n), rows(t), 0, bare_c)
-    backward(bare, bare_y, bare_y, bare_s, bare_c, bare_g, bare_g, rows(work))
+    backward(bare, bare_y, bare_y, bare_s, bare_c, bare_g, bare_g, True, rows(work))

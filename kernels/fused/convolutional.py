@@ -5,7 +5,6 @@ other side, the rows, are taken one by one. A chunk is one group of columns and 
 depend on the block's shape alone, and what they add to one gradient is added in their order.
 """
 
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,11 +12,11 @@ import numpy as np
 from stillhouse.kernels.architecture import Architecture
 from stillhouse.kernels.fused.backward import backward_pairs, backward_selves
 from stillhouse.kernels.fused.forward import forward_pairs, forward_selves
+from stillhouse.kernels.fused.lane_arrays import Buffers, in_lanes, padded, tables_of
 from stillhouse.kernels.fused.lanes import LANES, lane_zeros
 from stillhouse.kernels.fused.plan import make_plan
-from stillhouse.kernels.fused.records import Plan
-from stillhouse.kernels.fused.sides import Gradient, Prepared
-from stillhouse.kernels.fused.tables import Side, SideGradient, Sums, Tables
+from stillhouse.kernels.fused.sides import OUT_OF_RANGE, Gradient, Prepared
+from stillhouse.kernels.fused.tables import Side, SideGradient
 from stillhouse.kernels.threads import Workers
 
 _PANEL_BYTES = 1 << 22
@@ -26,28 +25,9 @@ _MAX_PANEL = 256
 # some.
 _CHUNK_ROWS = 8
 _CHUNK_PIXELS = _CHUNK_ROWS * 256
+_LARGEST_VARIANCE = 1e18  # whose square float32 still holds
 
 _Chunk = tuple[slice, int]
-
-
-class _Buffers(threading.local):
-    """What one thread computes in."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._rows = plan.pooled_rows
-        self.sums = self._zeros()
-        self.work = lane_zeros(plan.work_rows)
-        self._cotangents: Sums | None = None
-
-    @property
-    def cotangents(self) -> Sums:
-        """Those of `sums`."""
-        if self._cotangents is None:
-            self._cotangents = self._zeros()
-        return self._cotangents
-
-    def _zeros(self) -> Sums:
-        return Sums(lane_zeros(self._rows), lane_zeros(self._rows))
 
 
 class ConvolutionalBody:
@@ -70,8 +50,8 @@ class ConvolutionalBody:
         plan = make_plan(architecture, image_shape)
         variance_plan = make_plan(architecture, image_shape, variances_only=True)
         channels = image_shape[2]
-        self._whole = _tables(plan, channels, with_t), _Buffers(plan)
-        self._variances = _tables(variance_plan, channels, False), _Buffers(variance_plan)
+        self._whole = tables_of(plan, channels, with_t), Buffers(plan)
+        self._variances = tables_of(variance_plan, channels, False), Buffers(variance_plan)
         self._maps = plan.map_pixels
         images = _PANEL_BYTES // (4 * (self._pixels + self._maps))
         self.panel = LANES * max(1, min(_MAX_PANEL, images) // LANES)
@@ -79,16 +59,19 @@ class ConvolutionalBody:
         self._chunk_rows = max(_CHUNK_ROWS, min(_CHUNK_PIXELS // area, _MAX_PANEL))
 
     def prepare(self, images: np.ndarray, workers: Workers, *, selves: bool) -> Prepared:
-        """Put images into lanes and compute their deviations, and n and t if `selves`."""
+        """Put images into lanes and compute their variances, and n and t if `selves`."""
         tables, buffers = self._whole if selves else self._variances
         flat = images.reshape(len(images), self._pixels)
         groups: list[Side] = []
         n, t = np.zeros((2, len(images)))
 
         def compute(start: int) -> tuple[Side, np.ndarray, np.ndarray]:
-            group = Side(_in_lanes(flat[start : start + LANES]), lane_zeros(self._maps))
+            pixels = in_lanes(flat[start : start + LANES])
+            group = Side(pixels, lane_zeros(self._maps), lane_zeros(self._maps))
             group_n, group_t = lane_zeros(1), lane_zeros(1)
             forward_selves(tables, group, buffers.sums, buffers.work, group_n, group_t)
+            if not (group.variances < _LARGEST_VARIANCE).all():
+                raise FloatingPointError(OUT_OF_RANGE)
             return group, group_n[0], group_t[0]
 
         starts = range(0, len(images), LANES)
@@ -105,15 +88,14 @@ class ConvolutionalBody:
         """Return n and t of all pairs; zeros in rows below all columns of a group if `upper`."""
         n, t = np.zeros((2, rows.size, columns.size))
         tables, buffers = self._whole
-        pixels, deviations = _out_of_lanes(rows)
+        side = _out_of_lanes(rows)
 
         def compute(chunk: _Chunk) -> tuple[np.ndarray, np.ndarray]:
             part, group = chunk
             chunk_n, chunk_t = (lane_zeros(part.stop - part.start) for _ in range(2))
             forward_pairs(
                 tables,
-                pixels[part],
-                deviations[part],
+                _rows_of(side, part),
                 columns.images[group],
                 buffers.sums,
                 buffers.work,
@@ -152,25 +134,24 @@ class ConvolutionalBody:
     ) -> None:
         """Add the vjp of `pairs` to the gradients of both sides, where they are wanted."""
         tables, buffers = self._whole
-        pixels, deviations = _out_of_lanes(rows)
+        side = _out_of_lanes(rows)
         row_gradient, column_gradient = gradients
 
         def compute(chunk: _Chunk) -> tuple[np.ndarray, ...]:
             part, group = chunk
             target = _block(chunk, columns)
-            row_pixels = np.zeros_like(pixels[part])
-            row_deviations = np.zeros_like(deviations[part])
+            some = _rows_of(side, part)
+            row_pixels, row_deviations = np.zeros_like(some.pixels), np.zeros_like(some.variances)
             lanes = self._lane_gradient(column_gradient is not None)
             backward_pairs(
                 tables,
-                pixels[part],
-                deviations[part],
+                some,
                 columns.images[group],
                 buffers.sums,
                 buffers.cotangents,
                 buffers.work,
-                _padded(g_n[target]),
-                _padded(g_t[target]),
+                padded(g_n[target]),
+                padded(g_t[target]),
                 self._lane_gradient(row_gradient is not None),
                 lanes,
                 row_pixels,
@@ -205,8 +186,8 @@ class ConvolutionalBody:
                 buffers.sums,
                 buffers.cotangents,
                 buffers.work,
-                _padded(gradient.n[None, part]),
-                _padded(gradient.t[None, part]),
+                padded(gradient.n[None, part]),
+                padded(gradient.t[None, part]),
                 lanes,
             )
             return lanes.pixels
@@ -228,44 +209,18 @@ class ConvolutionalBody:
         return SideGradient(lane_zeros(size[0]), lane_zeros(size[1]), wanted)
 
 
-def _tables(plan: Plan, channels: int, with_t: bool) -> Tables:
-    return Tables(
-        plan.levels,
-        plan.layers,
-        plan.planes,
-        plan.phases,
-        len(plan.levels),
-        channels,
-        with_t,
-        np.float32(plan.readout_scale),
+def _out_of_lanes(images: Prepared) -> Side:
+    """Return pixels and maps with images as rows, `[size, pixels]` and `[size, map pixels]`."""
+    sides = (
+        np.concatenate([lanes.T for lanes in parts]) for parts in zip(*images.images, strict=True)
     )
+    return Side(*(np.ascontiguousarray(side[: images.size]) for side in sides))
 
 
-def _in_lanes(flat: np.ndarray) -> np.ndarray:
-    """Return images `[count, pixels]` as `[pixels, LANES]`, the last repeated to fill the lanes."""
-    result = lane_zeros(flat.shape[1])
-    result[:, : len(flat)] = flat.T
-    result[:, len(flat) :] = flat[-1][:, None]
-    return result
-
-
-def _out_of_lanes(images: Prepared) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels and deviations as rows, `[size, pixels]` and `[size, map pixels]`."""
-    pixels = np.concatenate([group.pixels.T for group in images.images])
-    deviations = np.concatenate([group.deviations.T for group in images.images])
-    return (
-        np.ascontiguousarray(pixels[: images.size]),
-        np.ascontiguousarray(deviations[: images.size]),
-    )
+def _rows_of(side: Side, part: slice) -> Side:
+    return Side(*(array[part] for array in side))
 
 
 def _block(chunk: _Chunk, columns: Prepared) -> tuple[slice, slice]:
     start = chunk[1] * LANES
     return chunk[0], slice(start, min(start + LANES, columns.size))
-
-
-def _padded(cotangent: np.ndarray) -> np.ndarray:
-    """Return `[rows, count]` as float32 `[rows, LANES]`, zero where lanes repeat an image."""
-    result = lane_zeros(len(cotangent))
-    result[:, : cotangent.shape[1]] = cotangent
-    return result

@@ -15,7 +15,7 @@ _TWO_PI = 2 * np.pi
 
 
 class PairCotangents(NamedTuple):
-    """Cotangents of n and t `[n1, n2]`, and of the images' own n, `[n1]` and `[n2]`."""
+    """Cotangents of n and t, and of the images' own n, in the shapes of their values."""
 
     n: np.ndarray
     t: np.ndarray
@@ -44,13 +44,13 @@ class DenseTail:
     def pairs(
         self, n: np.ndarray, t: np.ndarray, v1: np.ndarray, v2: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return n and t `[n1, n2]` of the output from those of the readout.
+        """Return n and t of the output from those of the readout.
 
         Args:
-            n: covariances, `[n1, n2]`.
-            t: tangent kernel, `[n1, n2]`.
-            v1: n of the first images with themselves, `[n1]`.
-            v2: n of the second images with themselves, `[n2]`.
+            n: covariances, `[n1, n2]`, or `[k]` of listed pairs.
+            t: tangent kernel, the same shape.
+            v1: n of the first images with themselves, `[n1, 1]` or `[k]`.
+            v2: n of the second images with themselves, `[1, n2]` or `[k]`.
         """
         values = n, t, v1, v2
         for layer in self._layers:
@@ -83,18 +83,18 @@ class DenseTail:
         inputs = [(n, t, v1, v2)]
         for layer in self._layers[:-1]:
             inputs.append(self._step(layer, *inputs[-1]))
-        g_v1, g_v2 = np.zeros(g_n.shape[0]), np.zeros(g_n.shape[1])
+        g_v1, g_v2 = np.zeros_like(v1), np.zeros_like(v2)
         for layer, (n, t, v1, v2) in zip(reversed(self._layers), reversed(inputs), strict=True):
             if isinstance(layer, Dense):
                 scale = layer.W_std**2
                 g_n, g_t, g_v1, g_v2 = scale * (g_n + g_t), scale * g_t, scale * g_v1, scale * g_v2
             else:
-                s2 = np.sqrt(np.multiply.outer(v1, v2))
+                s2 = np.sqrt(v1 * v2)
                 singular, k0, s = self._duals(n, s2)
                 correction = g_t * t * singular
                 to_variances = (g_n * s2 * s / _TWO_PI - correction * n) / 2
-                g_v1 = g_v1 / 2 + _divide(to_variances.sum(axis=1), v1)
-                g_v2 = g_v2 / 2 + _divide(to_variances.sum(axis=0), v2)
+                g_v1 = g_v1 / 2 + _divide(_sum_like(to_variances, v1), v1)
+                g_v2 = g_v2 / 2 + _divide(_sum_like(to_variances, v2), v2)
                 g_n, g_t = g_n * k0 + correction, g_t * k0
         return PairCotangents(g_n, g_t, g_v1, g_v2)
 
@@ -114,7 +114,7 @@ class DenseTail:
         if isinstance(layer, Dense):
             n, v1, v2 = (_dense(layer, value) for value in (n, v1, v2))
             return n, layer.W_std**2 * t + n, v1, v2
-        s2 = np.sqrt(np.multiply.outer(v1, v2))
+        s2 = np.sqrt(v1 * v2)
         _, k0, s = self._duals(n, s2)
         return s2 * s / _TWO_PI + n * k0, t * k0, v1 / 2, v2 / 2
 
@@ -129,6 +129,12 @@ class DenseTail:
 
 def _dense(layer: Dense, n: np.ndarray) -> np.ndarray:
     return layer.W_std**2 * n + layer.b_std**2
+
+
+def _sum_like(a: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Sum over the axes along which `like` was broadcast."""
+    axes = tuple(i for i, size in enumerate(like.shape) if size != a.shape[i])
+    return a.sum(axis=axes, keepdims=True)
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

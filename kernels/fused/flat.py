@@ -12,7 +12,7 @@ _MAX_PANEL = 512
 class FlatBody:
     """A Flatten and nothing before it: n = <x, x'> / (h w c), t = 0, in float64 by the BLAS."""
 
-    smallest_gap = 1e-12
+    smallest_gap = 1e-14
 
     def __init__(self, image_shape: tuple[int, int, int]) -> None:
         """Take the images' shape `[h, w, c]`."""

@@ -7,9 +7,8 @@ that everything but the pooled sums stays in the first cache.
 """
 
 from stillhouse.kernels.fused.compile_cache import CachedLoop, inlined, woven
-from stillhouse.kernels.fused.lanes import broadcast, is_spread, load, rows, store
+from stillhouse.kernels.fused.lanes import load, rows, store
 from stillhouse.kernels.fused.rows import (
-    ZERO,
     clear,
     copy_row,
     multiply_images,
@@ -18,13 +17,13 @@ from stillhouse.kernels.fused.rows import (
     relu_row,
 )
 from stillhouse.kernels.fused.tables import (
-    Side,
     bare_side,
     bare_sums,
     bare_tables,
     entry,
     layer_at,
     plane_of,
+    side_of_row,
 )
 
 
@@ -95,13 +94,12 @@ def forward_plane(tables, level, plane, x, y, sums, work):  # type: ignore[no-un
 
 
 @woven
-def forward(tables, levels, x, y, sums, work):  # type: ignore[no-untyped-def]
+def forward(tables, levels, x, y, sums, selves, work):  # type: ignore[no-untyped-def]
     """Fill the pooled sums of the first `levels` levels.
 
-    Where images lie in the lanes of both sides they are paired with themselves, and x is y: the
-    deviations are then computed too, and are an input otherwise.
+    With `selves` images are paired with themselves, and x is y: the variances are then computed
+    too, and are an input otherwise.
     """
-    selves = not is_spread(x.pixels)
     for k in range(levels):
         level = entry(tables.levels, k)
         clear(sums.n, level.out_start, level.out_end - level.out_start)
@@ -109,7 +107,7 @@ def forward(tables, levels, x, y, sums, work):  # type: ignore[no-untyped-def]
         columns = 2 * level.band_j + 1
         centre = level.band_i * columns + level.band_j
         for m in range(2 * centre + 1):
-            # Displacement 0 first: it gives the deviations that the others need.
+            # Displacement 0 first: it gives the variances that the others need.
             d = centre if m == 0 else m - (m <= centre)
             di, dj = d // columns - level.band_i, d % columns - level.band_j
             plane = plane_of(level, di, dj, selves and m == 0)
@@ -120,8 +118,8 @@ def forward(tables, levels, x, y, sums, work):  # type: ignore[no-untyped-def]
 def read_out(tables, sums, n, t, a):  # type: ignore[no-untyped-def]
     """Write the means over all pixels of the last level's output to row a of n and t."""
     level = entry(tables.levels, tables.level_count - 1)
-    total_n, total_t = broadcast(ZERO), broadcast(ZERO)
-    for k in range(level.out_start, level.out_end):
+    total_n, total_t = load(sums.n, level.out_start), load(sums.t, level.out_start)
+    for k in range(level.out_start + 1, level.out_end):
         total_n = total_n + load(sums.n, k)
         if tables.with_t:
             total_t = total_t + load(sums.t, k)
@@ -130,18 +128,26 @@ def read_out(tables, sums, n, t, a):  # type: ignore[no-untyped-def]
 
 
 @CachedLoop
-def forward_pairs(tables, pixels, deviations, y, sums, work, n, t):  # type: ignore[no-untyped-def]
-    """Pair each image `pixels[a]` with those in the lanes of y: n and t `[images, LANES]`."""
+def forward_pairs(tables, x, y, sums, work, n, t):  # type: ignore[no-untyped-def]
+    """Pair each image (a row) of x with those in the lanes of y: n and t `[images, LANES]`."""
     bare, bare_y, bare_s = bare_tables(tables), bare_side(y), bare_sums(sums)
-    for a in range(pixels.shape[0]):
-        x = bare_side(Side(pixels[a], deviations[a]))
-        forward(bare, tables.level_count, x, bare_y, bare_s, rows(work))
+    for a in range(x.pixels.shape[0]):
+        bare_x = bare_side(side_of_row(x, a))
+        forward(bare, tables.level_count, bare_x, bare_y, bare_s, False, rows(work))
         read_out(bare, bare_s, rows(n), rows(t), a)
 
 
 @CachedLoop
+def forward_lanes(tables, x, y, sums, work, n, t):  # type: ignore[no-untyped-def]
+    """Pair the image in each lane of x with the one in the same lane of y: n, t `[1, LANES]`."""
+    bare, bare_s = bare_tables(tables), bare_sums(sums)
+    forward(bare, tables.level_count, bare_side(x), bare_side(y), bare_s, False, rows(work))
+    read_out(bare, bare_s, rows(n), rows(t), 0)
+
+
+@CachedLoop
 def forward_selves(tables, y, sums, work, n, t):  # type: ignore[no-untyped-def]
-    """Pair the images in the lanes of y with themselves: deviations, and n and t `[1, LANES]`."""
+    """Pair the images in the lanes of y with themselves: variances, and n and t `[1, LANES]`."""
     bare, bare_y, bare_s = bare_tables(tables), bare_side(y), bare_sums(sums)
-    forward(bare, tables.level_count, bare_y, bare_y, bare_s, rows(work))
+    forward(bare, tables.level_count, bare_y, bare_y, bare_s, True, rows(work))
     read_out(bare, bare_s, rows(n), rows(t), 0)

@@ -11,22 +11,17 @@ The lines of `rows` in reverse; Gn and Gt are the cotangents of n' and t':
 The cotangents of a row stand in the work rows n and t.
 """
 
-import numpy as np
-
 from stillhouse.kernels.fused.compile_cache import inlined
-from stillhouse.kernels.fused.lanes import broadcast, larger, load, store
+from stillhouse.kernels.fused.lanes import load, store
 from stillhouse.kernels.fused.relu import dual_relu_gradient
 from stillhouse.kernels.fused.rows import (
     HALF,
-    TINY,
     add_rows,
     cells_of,
     clear,
     convolve,
     row_of_cells,
 )
-
-_ONE = np.float32(1)
 
 
 @inlined
@@ -81,14 +76,14 @@ def relu_gradient_row(  # type: ignore[no-untyped-def]
                 t = load(work, layer.kept_t + kept + j)
         else:
             n, t = convolve(tables, plane, layer, j, work)
-        deviations = load(x.deviations, p + j) * load(y.deviations, q + j)
-        inverse = _ONE / larger(deviations, broadcast(TINY))
-        k0, s, singular = dual_relu_gradient(n * inverse)
-        to_deviations = g_n * (deviations * s)
+        variances = load(x.variances, p + j), load(y.variances, q + j)
+        inverse = load(x.inverses, p + j) * load(y.inverses, q + j)
+        k0, regular, singular = dual_relu_gradient(n, variances[0], variances[1], inverse)
+        to_deviations = g_n * regular
         g_n = g_n * k0
         if tables.with_t:
             g_t = load(work, plane.row_t + j)
-            correction = g_t * t * (singular * inverse)
+            correction = g_t * t * singular
             g_t = g_t * k0
             g_n = g_n + correction + g_t
             to_deviations = to_deviations - correction * n
@@ -116,8 +111,8 @@ def variance_gradient_row(  # type: ignore[no-untyped-def]
         g_n = load(work, plane.row_n + j)
         g_t = load(work, plane.row_t + j)
         if layer.rectified:
-            deviation = larger(load(y.deviations, q + j), broadcast(TINY))
-            collected = load(y_gradient.deviations, q + j) / (deviation * deviation)
+            inverse = load(y.inverses, q + j)
+            collected = load(y_gradient.deviations, q + j) * inverse * inverse
             g_n = (g_n + collected) * HALF
             g_t = g_t * HALF
         if tables.with_t:

@@ -45,7 +45,7 @@ class Network:
         """
         for first in range(start, len(x), self._body.panel):
             part = slice(first, min(first + self._body.panel, len(x)))
-            images = _average(x[part], self._pool)
+            images = averaged(x[part], self._pool)
             needed = selves or not self._tail.is_linear
             yield part, self._body.prepare(images, workers, selves=needed)
 
@@ -54,7 +54,7 @@ class Network:
     ) -> np.ndarray:
         """Return the kernel `[n1, n2]`; only what lies above the diagonal is right if `upper`."""
         n, t = self._body.pairs(rows, columns, workers, upper=upper)
-        n, t = self._tail.pairs(n, t, rows.n, columns.n)
+        n, t = self._tail.pairs(n, t, rows.n[:, None], columns.n[None])
         return t if self._is_ntk else n
 
     def selves(self, images: Prepared) -> np.ndarray:
@@ -86,10 +86,10 @@ class Network:
         if not self._tail.is_linear:
             n, t = self._body.pairs(rows, columns, workers, upper=upper)
         g_n, g_t = (zeros, weights) if self._is_ntk else (weights, zeros)
-        back = self._tail.pairs_vjp(g_n, g_t, n, t, rows.n, columns.n)
+        back = self._tail.pairs_vjp(g_n, g_t, n, t, rows.n[:, None], columns.n[None])
         for gradient, own in zip(gradients, (back.v1, back.v2), strict=True):
             if gradient is not None:
-                gradient.n += own
+                gradient.n += own.ravel()
         self._body.add_pairs_vjp(rows, columns, back.n, back.t, gradients, workers, upper=upper)
 
     def add_selves_vjp(self, cotangent: np.ndarray, gradient: Gradient) -> None:
@@ -103,19 +103,23 @@ class Network:
 
     def finish(self, images: Prepared, gradient: Gradient, workers: Workers) -> np.ndarray:
         """Return the gradient of the images, `[size, h, w, c]`."""
-        pooled = self._body.finish(images, gradient, workers)
-        if self._pool == (1, 1):
-            return pooled
-        (k, m), (h, w) = self._pool, pooled.shape[1:3]
-        result = np.zeros((images.size, *self._shape))
-        result[:, : h * k, : w * m] = pooled.repeat(k, axis=1).repeat(m, axis=2) / (k * m)
-        return result
+        return averaged_vjp(self._body.finish(images, gradient, workers), self._shape, self._pool)
 
 
-def _average(x: np.ndarray, window: tuple[int, int]) -> np.ndarray:
+def averaged(x: np.ndarray, window: tuple[int, int]) -> np.ndarray:
     """Return the means of images over windows; rows and columns left over are dropped."""
     if window == (1, 1):
         return x
     (k, m), (h, w) = window, (x.shape[1] // window[0], x.shape[2] // window[1])
     cut = x[:, : h * k, : w * m].reshape(len(x), h, k, w, m, x.shape[3])
-    return cut.mean(axis=(2, 4), dtype=np.float64).astype(np.float32)
+    return cut.mean(axis=(2, 4), dtype=np.float64).astype(x.dtype)
+
+
+def averaged_vjp(g: np.ndarray, shape: tuple[int, int, int], window: tuple[int, int]) -> np.ndarray:
+    """Return the vjp of `averaged` for images of `shape`."""
+    if window == (1, 1):
+        return g
+    (k, m), (h, w) = window, g.shape[1:3]
+    result = np.zeros((len(g), *shape))
+    result[:, : h * k, : w * m] = g.repeat(k, axis=1).repeat(m, axis=2) / (k * m)
+    return result

@@ -1,16 +1,17 @@
 """The ReLU's dual functions of a correlation c, sixteen at a time.
 
-With theta = acos c and s = sqrt(1 - c^2), section 2 of the recursion needs
+With c = n / sqrt(P Q) and theta = acos c, section 2 of the recursion needs
 
-    k0 = (pi - theta) / (2 pi)            k1 = (s + (pi - theta) c) / (2 pi)
+    k0 = (pi - theta) / (2 pi)        n' = sqrt(P Q) (sin theta + (pi - theta) c) / (2 pi)
 
-so that n' = sqrt(P Q) k1 and t' = t k0. For a = |c| the function acos(a) / (2 pi sqrt(1 - a)) is
-smooth, and so is k1(-a) / (1 - a)^(3/2): polynomials of degree 7 and 5 give both with errors of
-2e-9 and 4e-9 (weighted by the root they are multiplied with), below float32 rounding. The other
-half follows from k0(a) = 1/2 - k0(-a) and k1(a) = k1(-a) + a / 2, which spares the second root.
+Everything here starts from h = sqrt(P Q - n^2), which is sqrt(P Q) sin theta. It is taken from the
+products themselves, of which no digit is lost: where two patches are equal, so are n, P and Q to
+the bit, and h is 0; 1 - c would be the rounding of c, and the angle the root of that.
 
-The polynomials are minimax fits of the formulas above on [0, 1] (iteratively reweighted least
-squares in float64); a test holds them against `math.acos`.
+For a = |c| and g = 1 - a the function acos(a) / sin(acos a) = 1 + g p(g) is smooth, and p a
+polynomial of degree 8 gives k0 with an error of 3e-9, below float32 rounding. The polynomial is a
+minimax fit of that formula on [0, 1] (iteratively reweighted least squares in float64); a test
+holds it against `math.acos`. The negative half follows from acos(-a) = pi - acos(a).
 """
 
 import numpy as np
@@ -18,78 +19,66 @@ import numpy as np
 from stillhouse.kernels.fused.compile_cache import inlined
 from stillhouse.kernels.fused.lanes import (
     absolute,
-    broadcast,
     larger,
-    smaller,
+    product_gap,
     square_root,
-    where_negative,
+    where_positive,
 )
 
-_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+_ZERO, _QUARTER, _HALF, _ONE = map(np.float32, (0, 0.25, 0.5, 1))
+_OVER_2PI = np.float32(1 / (2 * np.pi))
 
-# acos(a) / (2 pi sqrt(1 - a))
-_A0 = np.float32(2.4999999801e-01)
-_A1 = np.float32(-3.4154633669e-02)
-_A2 = np.float32(1.4164672936e-02)
-_A3 = np.float32(-8.0075283766e-03)
-_A4 = np.float32(4.9871951264e-03)
-_A5 = np.float32(-2.8343881068e-03)
-_A6 = np.float32(1.1531490741e-03)
-_A7 = np.float32(-2.2941871433e-04)
-
-# (sqrt(1 - a^2) - a acos(a)) / (2 pi (1 - a)^(3/2))
-_B0 = np.float32(1.5915493910e-01)
-_B1 = np.float32(-1.1267123119e-02)
-_B2 = np.float32(2.9846461845e-03)
-_B3 = np.float32(-1.1779226992e-03)
-_B4 = np.float32(4.6924365055e-04)
-_B5 = np.float32(-1.1181557046e-04)
-
-
-# Where rounding leaves 1 - |c| no correct digit, the two singular terms of the vjp, which cancel
-# for equal images, are taken to have done so.
-_SMALLEST_GAP = np.float32(3e-8)
-_4_PI_SQUARED = np.float32(4 * np.pi**2)
+# p / (2 pi)
+_P0 = np.float32(0.33333771 / (2 * np.pi))
+_P1 = np.float32(0.13320071 / (2 * np.pi))
+_P2 = np.float32(0.05862599 / (2 * np.pi))
+_P3 = np.float32(0.01699128 / (2 * np.pi))
+_P4 = np.float32(0.0388232 / (2 * np.pi))
+_P5 = np.float32(-0.04786662 / (2 * np.pi))
+_P6 = np.float32(0.06467831 / (2 * np.pi))
+_P7 = np.float32(-0.03969921 / (2 * np.pi))
+_P8 = np.float32(0.01270494 / (2 * np.pi))
 
 
 @inlined
-def _half_duals(c):  # type: ignore[no-untyped-def]
-    """Return a = |c|, 1 - a, k0(-a) and k1(-a); what rounding puts beyond 1 counts as 1."""
-    a = smaller(absolute(c), broadcast(_ONE))
-    gap = _ONE - a
-    root = square_root(gap)
-    angle = _A7 * a + _A6
-    angle = angle * a + _A5
-    angle = angle * a + _A4
-    angle = angle * a + _A3
-    angle = angle * a + _A2
-    angle = angle * a + _A1
-    angle = (angle * a + _A0) * root
-    rest = _B5 * a + _B4
-    rest = rest * a + _B3
-    rest = rest * a + _B2
-    rest = rest * a + _B1
-    rest = (rest * a + _B0) * (root * gap)
-    return a, gap, angle, rest
+def _angle(n, p, q, inverse):  # type: ignore[no-untyped-def]
+    """Return c, |c|, h, and acos |c| and the same over its sine, both over 2 pi."""
+    h = square_root(larger(product_gap(p, q, n), _ZERO))
+    c = n * inverse
+    a = absolute(c)
+    g = _ONE - a
+    ratio = _P8 * g + _P7
+    ratio = ratio * g + _P6
+    ratio = ratio * g + _P5
+    ratio = ratio * g + _P4
+    ratio = ratio * g + _P3
+    ratio = ratio * g + _P2
+    ratio = ratio * g + _P1
+    ratio = ratio * g + _P0
+    ratio = ratio * g + _OVER_2PI
+    return c, a, h, h * inverse * ratio, ratio
 
 
 @inlined
-def dual_relu(c):  # type: ignore[no-untyped-def]
-    """Return (k0, k1) of the correlation `c`."""
-    _, _, angle, rest = _half_duals(c)
-    k0 = where_negative(c, angle, _HALF - angle)
-    k1 = larger(c, broadcast(_ZERO)) * _HALF + rest
-    return k0, k1
+def dual_relu(n, p, q, inverse):  # type: ignore[no-untyped-def]
+    """Return k0 and n' of the covariance n, the variances p and q, and 1 / sqrt(p q).
 
-
-@inlined
-def dual_relu_gradient(c):  # type: ignore[no-untyped-def]
-    """Return k0, s / (2 pi) and 1 / (2 pi s) of the correlation `c`.
-
-    They are the derivatives: dk1/dc = k0, k1 - c k0 = s / (2 pi) and dk0/dc = 1 / (2 pi s).
+    Without variance n and `inverse` are 0: then n' is 0, and so is t, whatever k0.
     """
-    a, gap, angle, rest = _half_duals(c)
-    k0 = where_negative(c, angle, _HALF - angle)
-    s = angle * a + rest
-    singular = _ONE / (s * _4_PI_SQUARED)
-    return k0, s, where_negative(gap - _SMALLEST_GAP, broadcast(_ZERO), singular)
+    c, a, h, angle, ratio = _angle(n, p, q, inverse)
+    k0 = where_positive(c, _HALF - angle, angle)
+    return k0, larger(n, _ZERO) * _HALF + h * (_OVER_2PI - a * ratio)
+
+
+@inlined
+def dual_relu_gradient(n, p, q, inverse):  # type: ignore[no-untyped-def]
+    """Return k0, h / (2 pi) and 1 / (2 pi h) of the same.
+
+    They are the derivatives: dn'/dn = k0, dk0/dn = 1 / (2 pi h), and n' - n k0 = h / (2 pi).
+    Where h is 0, equal patches or opposite ones meet: the singular terms, which cancel, are left
+    out. Without variance c counts as 0, so k0 is 1/4: the mean of both slopes of the kink there.
+    """
+    c, _, h, angle, _ = _angle(n, p, q, inverse)
+    k0 = where_positive(c, _HALF - angle, angle)
+    k0 = where_positive(inverse, k0, _QUARTER)
+    return k0, h * _OVER_2PI, where_positive(h, _OVER_2PI / h, _ZERO)

@@ -15,20 +15,18 @@ array of lanes in which all rows live. All functions are inlined into the loops 
 import numpy as np
 
 from stillhouse.kernels.fused.compile_cache import inlined
-from stillhouse.kernels.fused.lanes import broadcast, larger, load, square_root, store
+from stillhouse.kernels.fused.lanes import load, square_root, store, where_positive
 from stillhouse.kernels.fused.relu import dual_relu
 from stillhouse.kernels.fused.tables import entry
 
-ZERO, HALF = np.float32(0), np.float32(0.5)
-TINY = np.float32(1e-18)
-"""Stands in for a standard deviation of zero, whose covariances are zero too."""
+ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 
 
 @inlined
 def clear(array, start, count):  # type: ignore[no-untyped-def]
     """Set `count` rows of lanes to zero."""
     for k in range(start, start + count):
-        store(array, k, broadcast(ZERO))
+        store(array, k, ZERO)
 
 
 @inlined
@@ -106,18 +104,19 @@ def convolve(tables, plane, layer, j, work):  # type: ignore[no-untyped-def]
 
 @inlined
 def rectify(plane, layer, n, t, x, p, y, q):  # type: ignore[no-untyped-def]
-    """ReLU: return n' and t'; p and q are where the deviations stand.
+    """ReLU: return n' and t'; p and q are where the variances stand.
 
     Images that meet themselves have n = V, which is made known here, c = 1 and k0 = k1 = 1/2.
     """
     if not layer.rectified:
         return n, t
     if plane.own:
-        store(y.deviations, q, square_root(n))
+        store(y.variances, q, n)
+        store(y.inverses, q, where_positive(n, ONE / square_root(n), ZERO))
         return n * HALF, t * HALF
-    deviations = load(x.deviations, p) * load(y.deviations, q)
-    k0, k1 = dual_relu(n / larger(deviations, broadcast(TINY)))
-    return deviations * k1, t * k0
+    inverse = load(x.inverses, p) * load(y.inverses, q)
+    k0, rectified = dual_relu(n, load(x.variances, p), load(y.variances, q), inverse)
+    return rectified, t * k0
 
 
 @inlined

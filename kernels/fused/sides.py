@@ -7,6 +7,11 @@ import numpy as np
 
 from stillhouse.kernels.threads import Workers
 
+OUT_OF_RANGE = (
+    "the kernel of these images leaves the range of float32; scale their pixels, or the "
+    "architecture's `W_std`, towards 1"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:

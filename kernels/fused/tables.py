@@ -122,11 +122,13 @@ class Side(NamedTuple):
 
     Attributes:
         pixels: rows, columns, channels in one dimension.
-        deviations: square roots of the variance maps of all layers, one after the other.
+        variances: the variance maps of all layers, one after the other.
+        inverses: one over the square roots of the same, and 0 where there is no variance.
     """
 
     pixels: Any
-    deviations: Any
+    variances: Any
+    inverses: Any
 
 
 class Sums(NamedTuple):
@@ -209,7 +211,13 @@ def bare_tables(tables):  # type: ignore[no-untyped-def]
 @inlined
 def bare_side(side):  # type: ignore[no-untyped-def]
     """Return a side of bare references."""
-    return Side(rows(side.pixels), rows(side.deviations))
+    return Side(rows(side.pixels), rows(side.variances), rows(side.inverses))
+
+
+@inlined
+def side_of_row(side, a):  # type: ignore[no-untyped-def]
+    """Return image a of a side whose images are rows, as one image for all lanes."""
+    return Side(side.pixels[a], side.variances[a], side.inverses[a])
 
 
 @inlined

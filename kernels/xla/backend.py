@@ -8,10 +8,10 @@ import numpy as np
 
 from stillhouse.kernels.architecture import Conv
 from stillhouse.kernels.band import pair_levels
-from stillhouse.kernels.inputs import checked_cotangent, checked_images, checked_pair, checked_wrt
+from stillhouse.kernels.fused.refined import RefinedKernel
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.subblocks import sub_blocks
-from stillhouse.kernels.threads import Workers, default_threads
+from stillhouse.kernels.threads import Workers
 from stillhouse.kernels.xla.prepared import Prepared
 from stillhouse.kernels.xla.recursion import is_flat, pairs, variances
 
@@ -28,7 +28,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class XlaKernel:
+class XlaKernel(RefinedKernel):
     """A kernel computed by XLA on JAX's default device.
 
     Attributes:
@@ -51,17 +51,14 @@ class XlaKernel:
                     f"Conv (layer {i}) has the even `window` {layer.window}, which the xla "
                     "backend cannot compute; use an odd one, or backend='neural_tangents'"
                 )
-        self.spec = spec
-        self._threads = threads or default_threads()
+        super().__init__(spec, threads=threads)
         self._variances = _compiled(lambda images: variances(spec, images))
         self._all_pairs = _compiled(lambda a, b: _all_pairs(spec, a, b))
         self._listed_pairs = _compiled(lambda a, b, same: _listed_pairs(spec, a, b, same))
 
-    def block(self, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
-        """Return K(x1, x2), `[n1, n2]`; see `Kernel.block`."""
-        x1, x2 = self._checked(*checked_pair(x1, x2))
+    def _block(self, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
         if len(x1) > len(x2):  # the larger side belongs in the contiguous lanes
-            return self.block(x2, x1).T
+            return self._block(x2, x1).T
         first, second = self._prepared(x1), self._prepared(x2)
         size = self._block_size(first, second)
 
@@ -76,20 +73,11 @@ class XlaKernel:
             result[part] = values[: shape[0], : shape[1]]
         return result
 
-    def vjp(
-        self,
-        x1: np.ndarray,
-        x2: np.ndarray,
-        cotangent: np.ndarray,
-        *,
-        wrt: tuple[int, ...] = (0, 1),
+    def _vjp(
+        self, x1: np.ndarray, x2: np.ndarray, weights: np.ndarray, wrt: tuple[int, ...]
     ) -> tuple[np.ndarray, ...]:
-        """Return gradients of sum(cotangent * K(x1, x2)); see `Kernel.vjp`."""
-        wrt = checked_wrt(wrt)
-        x1, x2 = self._checked(*checked_pair(x1, x2))
-        weights = checked_cotangent(cotangent, (len(x1), len(x2)), x1.dtype)
         if len(x1) > len(x2):
-            return self.vjp(x2, x1, weights.T, wrt=tuple(1 - i for i in wrt))
+            return self._vjp(x2, x1, weights.T, tuple(1 - i for i in wrt))
         prepared = self._prepared(x1), self._prepared(x2)
         size = self._block_size(*prepared)
 
@@ -107,9 +95,7 @@ class XlaKernel:
                 gradients[i].add(part[i], grads[i])
         return tuple(self._through_variances(prepared[i], gradients[i]) for i in wrt)
 
-    def gram(self, x: np.ndarray) -> np.ndarray:
-        """Return K(x, x), `[n, n]`; see `Kernel.gram`."""
-        (x,) = self._checked(checked_images(x, "x"))
+    def _gram(self, x: np.ndarray) -> np.ndarray:
         images = self._prepared(x)
         parts, size = self._upper_triangle(images)
 
@@ -122,10 +108,7 @@ class XlaKernel:
             result[i, j] = result[j, i] = values[: len(i)]
         return result
 
-    def gram_vjp(self, x: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
-        """Return the gradient of sum(cotangent * K(x, x)); see `Kernel.gram_vjp`."""
-        (x,) = self._checked(checked_images(x, "x"))
-        weights = checked_cotangent(cotangent, (len(x), len(x)), x.dtype)
+    def _gram_vjp(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         images = self._prepared(x)
         parts, size = self._upper_triangle(images)
 

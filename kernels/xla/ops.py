@@ -26,7 +26,8 @@ _ACOS = (
     -0.2145988016,
     1.5707963050,
 )
-_TINY = 1e-7  # below this the sine of an angle is rounding noise of float32
+# The 1 - |c| that rounding leaves of equal patches, by the size of a number.
+_EQUAL = {4: 5e-7, 8: 4e-15}
 
 
 class Variances(NamedTuple):
@@ -35,7 +36,8 @@ class Variances(NamedTuple):
     Attributes:
         value: the variances V; gradients flow to these alone.
         root: sqrt(V).
-        inverse_root: 1 / sqrt(V), and 0 where V is 0: outside the image, or a dead pixel.
+        inverse_root: 1 / sqrt(V); 1 where V is 0, whose covariances are 0 too, so that c = 0. The
+            padding beyond an image puts a 0 here, which tells it from a pixel without variance.
     """
 
     value: Array
@@ -47,7 +49,7 @@ def with_roots(value: Array) -> Variances:
     """Return variances with their roots, as constants to differentiation."""
     alive = value > 0
     root = jnp.sqrt(jnp.where(alive, value, 1))
-    roots = jnp.where(alive, root, 0), jnp.where(alive, 1 / root, 0)
+    roots = jnp.where(alive, root, 0), 1 / root
     return Variances(value, *map(lax.stop_gradient, roots))
 
 
@@ -77,10 +79,19 @@ def _box_backward(width: int, axis: int, _: None, cotangent: Array) -> tuple[Arr
 box.defvjp(_box_forward, _box_backward)
 
 
-def _angle(cosine: Array) -> tuple[Array, Array]:
-    """Return k0 = (pi - acos c) / (2 pi) and sin(acos c) for cosines that may exceed 1 a little."""
+def _angle(n: Array, p: Array, q: Array, inverse: Array) -> tuple[Array, Array]:
+    """Return k0 = (pi - acos c) / (2 pi) and sin(acos c), where c = n / sqrt(P Q).
+
+    1 - c is taken from the differences u = P - n and v = Q - n where P and Q are alike, for then
+    these are exact: (1 - c) (1 + c) P Q = n (u + v) + u v. Patches that are equal or opposite up to
+    rounding are taken to be so: the sine is 0 there.
+    """
+    cosine = n * inverse
     magnitude = jnp.abs(cosine)
-    root = jnp.sqrt(jnp.maximum(1 - magnitude, 0))
+    u, v = p - n, q - n
+    close = (n * (u + v) + u * v) * inverse**2 / (1 + magnitude)
+    gap = jnp.where(jnp.abs(p - q) < n / 2, close, 1 - magnitude)
+    root = jnp.sqrt(jnp.where(gap > _EQUAL[cosine.dtype.itemsize], gap, 0))
     sine = root * jnp.sqrt(1 + magnitude)
     if cosine.dtype == jnp.float32:
         acos = jnp.full_like(magnitude, _ACOS[0])
@@ -99,36 +110,35 @@ def relu(
     """Return the NNGP and NTK behind a ReLU, given those before it.
 
     With c = n / sqrt(P Q) and k0 = (pi - acos c) / (2 pi):
-    n' = sqrt(P Q) (sqrt(1 - c^2) / (2 pi) + k0 c) and t' = t k0; both 0 where P or Q is 0.
+    n' = sqrt(P Q) sqrt(1 - c^2) / (2 pi) + k0 n and t' = t k0; both 0 outside the second image.
 
     Args:
         n: the NNGP, `[dj, h, w, *lanes]`.
         t: the NTK, likewise, or None where it is not asked for.
         p: variances of the first image's pixels p, broadcastable.
         q: variances of the second image's pixels p + d, broadcastable.
-        exact: true where a pixel meets itself, broadcastable, or None. There c = 1, and the
-            singular terms of the gradient cancel: n' = n / 2 and t' = t / 2.
+        exact: true where a pixel meets itself, broadcastable, or None. There c = 1.
+
+    Where c is 1 the singular terms of the gradient cancel: n' = n / 2 and t' = t / 2.
 
     References:
         Cho, Saul. Kernel Methods for Deep Learning. NeurIPS 2009.
     """
-    cosine, k0, sine, scale, _ = _relu_parts(n, p, q, exact)
-    n_out = scale * (sine / (2 * math.pi) + k0 * cosine)
+    k0, sine, scale, _ = _relu_parts(n, p, q, exact)
+    n_out = scale * sine / (2 * math.pi) + k0 * n
     return n_out, None if t is None else t * k0
 
 
 def _relu_parts(
     n: Array, p: Variances, q: Variances, exact: Array | None
-) -> tuple[Array, Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]:
     inverse = p.inverse_root * q.inverse_root
     scale = p.root * q.root
-    cosine = n * inverse
-    k0, sine = _angle(cosine)
+    k0, sine = _angle(n, p.value, q.value, inverse)
     if exact is not None:
-        cosine = jnp.where(exact, 1, cosine)
         k0 = jnp.where(exact, 0.5, k0)
         sine = jnp.where(exact, 0, sine)
-    return cosine, k0 * (scale * inverse), sine, scale, inverse
+    return jnp.where(inverse > 0, k0, 0), sine, scale, inverse
 
 
 _Residuals = tuple[Array, Array | None, Variances, Variances, Array | None]
@@ -146,16 +156,16 @@ def _relu_backward(
     """The adjoint in closed form: the derivatives through c, P and Q share most of their terms."""
     n, t, p, q, exact = residuals
     cot_n, cot_t = cotangents
-    _, k0, sine, scale, inverse = _relu_parts(n, p, q, exact)
+    k0, sine, scale, inverse = _relu_parts(n, p, q, exact)
     grad_n = cot_n * k0
     through_variance = cot_n * sine * scale / (4 * math.pi)
     grad_t = None
     if t is not None:
         assert cot_t is not None  # an NTK out has an NTK in
         grad_t = cot_t * k0
-        slope = cot_t * t * inverse / (jnp.maximum(sine, _TINY) * (2 * math.pi))
-        if exact is not None:
-            slope = jnp.where(exact, 0, slope)
+        equal = sine == 0  # or opposite: there the singular terms cancel
+        slope = cot_t * t * inverse / (jnp.where(equal, 1, sine) * (2 * math.pi))
+        slope = jnp.where(equal, 0, slope)
         grad_n = grad_n + slope
         through_variance = through_variance - slope * n / 2
     grad_p = _sum_to(through_variance, p.value) * p.inverse_root**2

@@ -33,11 +33,13 @@ def one_pair(layers, n, t, v1, v2):
 
 def test_pairs_are_those_of_the_formula():
     n, t, v1, v2 = values(3, 4)
-    found = DenseTail(LAYERS, smallest_gap=1e-12).pairs(n, t, v1, v2)
+    found = DenseTail(LAYERS, smallest_gap=1e-12).pairs(n, t, v1[:, None], v2[None])
     for i in range(3):
         for j in range(4):
             expected = one_pair(LAYERS, n[i, j], t[i, j], v1[i], v2[j])
             np.testing.assert_allclose([part[i, j] for part in found], expected, rtol=1e-12)
+    listed = DenseTail(LAYERS, smallest_gap=1e-12).pairs(n[:, 0], t[:, 0], v1, v2[:1].repeat(3))
+    np.testing.assert_allclose(listed, [part[:, 0] for part in found], rtol=1e-12)
 
 
 def test_selves_are_pairs_of_equals():
@@ -50,7 +52,8 @@ def test_selves_are_pairs_of_equals():
 @pytest.mark.parametrize("kind", [0, 1])
 def test_the_vjp_agrees_with_finite_differences(kind):
     tail = DenseTail(LAYERS, smallest_gap=1e-12)
-    at = values(3, 4)
+    n, t, v1, v2 = values(3, 4)
+    at = n, t, v1[:, None], v2[None]
     weights = RNG.normal(size=(3, 4))
     zeros = np.zeros_like(weights)
     cotangents = (weights, zeros) if kind == 0 else (zeros, weights)
@@ -59,7 +62,7 @@ def test_the_vjp_agrees_with_finite_differences(kind):
         up, down = ([*at[:i], at[i] + e * v, *at[i + 1 :]] for e in (1e-6, -1e-6))
         slope = np.sum(weights * (tail.pairs(*up)[kind] - tail.pairs(*down)[kind])) / 2e-6
         assert np.sum(gradient * v) == pytest.approx(slope, rel=1e-6, abs=1e-8)
-    v, t = at[2], np.ones(3)
+    v, t = v1, np.ones(3)
     g_v, g_t = tail.selves_vjp(*(part[:, 0] for part in cotangents))
     slope = np.sum(weights[:, 0] * tail.selves(v, t)[kind])
     zero = np.sum(weights[:, 0] * tail.selves(0 * v, 0 * t)[kind])
@@ -70,15 +73,16 @@ def test_without_a_relu_no_values_are_needed():
     tail = DenseTail(LAYERS[:1], smallest_gap=1e-12)
     assert tail.is_linear
     assert not DenseTail(LAYERS, smallest_gap=1e-12).is_linear
-    zeros, at = np.zeros((3, 4)), values(3, 4)
-    blind = tail.pairs_vjp(zeros + 1, zeros + 2, zeros, zeros, at[2], at[3])
+    zeros, (n, t, v1, v2) = np.zeros((3, 4)), values(3, 4)
+    at = n, t, v1[:, None], v2[None]
+    blind = tail.pairs_vjp(zeros + 1, zeros + 2, zeros, zeros, *at[2:])
     for mine, theirs in zip(blind, tail.pairs_vjp(zeros + 1, zeros + 2, *at), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
 def test_an_image_without_variance_gives_numbers():
     tail = DenseTail((Relu(), Dense(1.0, 0.0)), smallest_gap=1e-12)
-    zero = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), np.ones(1)
+    zero = np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 1)), np.ones((1, 1))
     assert [part.item() for part in tail.pairs(*zero)] == [0.0, 0.0]
     for gradient in tail.pairs_vjp(np.ones((1, 1)), np.ones((1, 1)), *zero):
         assert np.isfinite(gradient).all()

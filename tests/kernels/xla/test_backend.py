@@ -1,4 +1,10 @@
-"""The xla backend against the whole recursion, against neural_tangents, and at its edges."""
+"""The xla backend against the whole recursion, against neural_tangents, and at its edges.
+
+Compilation is what these tests cost. So each spec has one kernel for all of them, and each test the
+same numbers of images of the same size: what one has compiled, the others find.
+"""
+
+import functools
 
 import numpy as np
 import pytest
@@ -12,9 +18,15 @@ ARCHITECTURES = {
     "conv3": (conv(3), (5, 4, 2)),
     "convnet": (convnet(2), (5, 7, 3)),  # one block less than the papers', to compile sooner
     "convnet3": (convnet(prepend=False), (9, 8, 1)),
-    "myrtle5": (myrtle(5), (6, 5, 1)),
-    "myrtle10": (myrtle(10), (6, 4, 1)),
+    "myrtle5": (myrtle(5), (5, 4, 1)),
+    "myrtle10": (myrtle(10), (4, 4, 1)),
 }
+N1, N2 = 3, 2
+
+
+@functools.cache
+def xla(spec):
+    return XlaKernel(spec)
 
 
 def relative_error(found, expected):
@@ -30,8 +42,8 @@ def images(n, shape, dtype=np.float32):
 def test_float32_agrees_with_float64_brute_force(brute_force, name, kind):
     architecture, shape = ARCHITECTURES[name]
     spec = KernelSpec(architecture, kind)
-    x1, x2 = images(3, shape), images(2, shape)
-    found = XlaKernel(spec)
+    x1, x2 = images(N1, shape), images(N2, shape)
+    found = xla(spec)
     assert relative_error(found.block(x1, x2), brute_force(spec, x1, x2)) < 2e-6
     assert found.block(x1, x2).dtype == np.float32
     gram = found.gram(x1)
@@ -43,9 +55,9 @@ def test_float32_agrees_with_float64_brute_force(brute_force, name, kind):
 def test_gradients_against_finite_differences(x64, brute_force, directional_derivative, name):
     architecture, shape = ARCHITECTURES[name]
     spec = KernelSpec(architecture)
-    x1, x2 = images(2, shape, np.float64), images(3, shape, np.float64)
-    cotangent, square = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 2))
-    found = XlaKernel(spec)
+    x1, x2 = images(N1, shape, np.float64), images(N2, shape, np.float64)
+    cotangent, square = RNG.normal(size=(N1, N2)), RNG.normal(size=(N1, N1))
+    found = xla(spec)
     first, second = found.vjp(x1, x2, cotangent)
     v1, v2 = RNG.normal(size=x1.shape), RNG.normal(size=x2.shape)
     for gradient, x, v, value in [
@@ -63,9 +75,9 @@ def test_float64_agrees_with_neural_tangents_to_rounding(x64, odd_architecture, 
     pytest.importorskip("neural_tangents", reason="neural_tangents is not installed on this stack")
     architecture, shape = {**ARCHITECTURES, "odd": (odd_architecture, (7, 9, 2))}[name]
     spec = KernelSpec(architecture, kind)
-    x1, x2 = images(3, shape, np.float64), images(2, shape, np.float64)
-    cotangent, square = RNG.normal(size=(3, 2)), RNG.normal(size=(3, 3))
-    found, oracle = XlaKernel(spec), kernel(spec, backend="neural_tangents")
+    x1, x2 = images(N1, shape, np.float64), images(N2, shape, np.float64)
+    cotangent, square = RNG.normal(size=(N1, N2)), RNG.normal(size=(N1, N1))
+    found, oracle = xla(spec), kernel(spec, backend="neural_tangents")
     assert relative_error(found.block(x1, x2), oracle.block(x1, x2)) < 1e-10
     for mine, theirs in zip(
         found.vjp(x1, x2, cotangent), oracle.vjp(x1, x2, cotangent), strict=True
@@ -77,10 +89,11 @@ def test_float64_agrees_with_neural_tangents_to_rounding(x64, odd_architecture, 
 
 
 def test_float32_gradients_are_right_to_rounding(x64):
-    spec = KernelSpec(convnet(2))
-    x1, x2 = images(3, (6, 6, 1), np.float64), images(2, (6, 6, 1), np.float64)
-    cotangent = RNG.normal(size=(3, 2))
-    found = XlaKernel(spec)
+    architecture, shape = ARCHITECTURES["convnet"]
+    spec = KernelSpec(architecture)
+    x1, x2 = images(N1, shape, np.float64), images(N2, shape, np.float64)
+    cotangent = RNG.normal(size=(N1, N2))
+    found = xla(spec)
     single = found.vjp(x1.astype(np.float32), x2.astype(np.float32), cotangent)
     for mine, exact in zip(single, found.vjp(x1, x2, cotangent), strict=True):
         assert mine.dtype == np.float32
@@ -88,7 +101,7 @@ def test_float32_gradients_are_right_to_rounding(x64):
 
 
 def test_results_do_not_depend_on_threads_or_on_what_is_beside():
-    spec = KernelSpec(convnet(2))
+    spec = KernelSpec(convnet(1))
     x1, x2 = images(20, (4, 4, 1)), images(70, (4, 4, 1))
     cotangent = RNG.normal(size=(20, 70)).astype(np.float32)
     one, two = XlaKernel(spec, threads=1), XlaKernel(spec, threads=2)
@@ -105,7 +118,7 @@ def test_results_do_not_depend_on_threads_or_on_what_is_beside():
 
 @pytest.mark.parametrize("b_std", [0.0, 0.1])
 def test_blank_constant_and_repeated_images_stay_finite(b_std):
-    found = XlaKernel(KernelSpec(convnet(2, b_std=b_std)))
+    found = xla(KernelSpec(convnet(1, b_std=b_std)))
     x = images(5, (5, 4, 1))
     x[0] = 0.0
     x[1] = 1.0

@@ -72,7 +72,7 @@ def test_relu_adjoint_against_finite_differences(x64):
         np.testing.assert_allclose(np.sum(gradient * v), expected, rtol=1e-7)
 
 
-def test_dead_pixels_give_zero_and_no_nan():
+def test_dead_pixels_give_zero_and_the_mean_of_both_slopes():
     zero, one = jnp.zeros((1, 2, 2)), jnp.ones((1, 2, 2))
 
     def scalar(n, t, p):
@@ -81,7 +81,40 @@ def test_dead_pixels_give_zero_and_no_nan():
 
     value, gradients = jax.value_and_grad(scalar, argnums=(0, 1, 2))(zero, zero, zero)
     assert value == 0
-    assert all(np.all(g == 0) for g in gradients)
+    np.testing.assert_allclose(gradients, [one / 4, one / 4, zero], rtol=1e-6)
+
+
+def test_beyond_the_image_nothing_comes_through():
+    one, inside = jnp.ones((1, 2, 2)), jnp.array([[[1.0, 0.0], [1.0, 0.0]]])
+    v = with_roots(one)
+    outside = Variances(*(z * inside for z in v))  # as padding leaves them
+
+    def scalar(n, t):
+        n_out, t_out = relu(n, t, v, outside, None)
+        return jnp.sum(n_out + t_out)
+
+    value, (g_n, g_t) = jax.value_and_grad(scalar, argnums=(0, 1))(one / 2, one)
+    assert value > 0
+    np.testing.assert_array_equal(g_n[0, :, 1], 0)
+    np.testing.assert_array_equal(g_t[0, :, 1], 0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_equal_and_opposite_patches_lose_their_singular_terms(sign):
+    v = jnp.asarray(RNG.uniform(1, 2, size=(1, 3, 3)), jnp.float32)
+    t = jnp.ones_like(v)
+
+    def scalar(n, t, p):
+        n_out, t_out = relu(n, t, with_roots(p), with_roots(v), None)
+        return jnp.sum(n_out) + 3 * jnp.sum(t_out)
+
+    for rounding in (0, 1e-7, -1e-7):
+        n = sign * v * (1 + rounding)
+        g_n, g_t, g_p = jax.grad(scalar, argnums=(0, 1, 2))(n, t, v)
+        k0 = 0.5 if sign == 1 else 0.0
+        np.testing.assert_allclose(g_n, k0, atol=1e-7)
+        np.testing.assert_allclose(g_t, 3 * k0, atol=1e-7)
+        np.testing.assert_array_equal(g_p, 0)
 
 
 def test_where_a_pixel_meets_itself_both_kernels_halve():
