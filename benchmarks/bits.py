@@ -209,7 +209,9 @@ def report(lines: list[str], page: Path) -> str:
         f"Printed by `python benchmarks/bits.py --data DATA --write docs/{page.name}`: support",
         f"images, labels and scores after {STEPS} steps of KIP, byte by byte, against the run in",
         f"one process. Python {platform.python_version()}, {os.cpu_count()} cores; seconds include",
-        "starting and ending every process.",
+        "starting and ending every process. All of it on one processor: on another kind of",
+        "device the last bits may differ, so that a run lets in",
+        "[one kind](cluster.md#one-kind-of-device) only.",
         "",
     ]
     return "\n".join([*head, *lines, ""])

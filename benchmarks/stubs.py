@@ -7,7 +7,6 @@ python benchmarks/stubs.py bandwidth                  # prints the bytes of a se
 
 import argparse
 import json
-import os
 import resource
 import socket
 import threading
@@ -27,6 +26,7 @@ from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
 from stillhouse.workers.connection import ServerGone
+from stillhouse.workers.registration import registration
 
 # Rows and columns of a block, and its images: small, so that calls are measured and not copying.
 ROWS, COLUMNS, SMALL = 48, 50, (8, 8, 1)
@@ -183,12 +183,11 @@ class Stub:
                 time.sleep(answer["wait"])
 
     def _register(self) -> dict:
-        info = {"version": __version__, "protocol": PROTOCOL, "host": socket.gethostname()}
-        info |= {"pid": os.getpid(), "device": "cpu", "backend": "xla", "threads": 1}
+        info = registration("cpu", 1, "xla")
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                return self._server.register(info | {"config_hash": ""})
+                return self._server.register(info)
             except ServerGone:
                 assert time.monotonic() < until, "no server"
                 time.sleep(0.2)

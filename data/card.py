@@ -78,6 +78,8 @@ class Card:
         software: versions by name.
         format_version: the version of this format.
         recipe: how it is meant to be used; None where KRR with `kernel` is meant.
+        computed_by: on what kinds of device, such as `xla on NVIDIA H100 80GB HBM3`. Where there
+            are more than one the set can not be made again to the bit.
 
     Raises:
         ValueError: if a value cannot be written as JSON, or a score is not a finite number.
@@ -93,8 +95,12 @@ class Card:
     software: Mapping[str, str] = dataclasses.field(default_factory=software_versions)
     format_version: int = FORMAT_VERSION
     recipe: Recipe | None = None
+    computed_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "computed_by", tuple(self.computed_by))
+        if not all(isinstance(kind, str) for kind in self.computed_by):
+            raise ValueError(f"`computed_by` of a card must be texts, got {self.computed_by!r}")
         for field in ("method", "label_convention"):
             if not isinstance(getattr(self, field), str):
                 raise ValueError(f"`{field}` of a card must be a text")

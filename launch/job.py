@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stillhouse.data.batches import TargetBatches
@@ -23,6 +23,7 @@ from stillhouse.server.schedule import Schedule
 _OF_THIS_MACHINE = (
     *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
+    "any_device",
 )
 
 
@@ -104,13 +105,20 @@ class Job:
         """Return the run in a line."""
         return describe_run(self.settings, self.dataset.name)
 
-    def card(self) -> Card:
-        """Return the provenance of the set that the run will leave, without scores."""
+    def card(self, computed_by: Sequence[str] = ()) -> Card:
+        """Return the provenance of the set that the run will leave, without scores.
+
+        Args:
+            computed_by: the kinds of device that have computed it.
+        """
         method, recipe = self.config.method, self.config.own.recipe()
         settings = {k: v for k, v in self.settings.items() if k not in _OF_THIS_MACHINE}
         kernel = recipe_to_plain(recipe)["kernel"] if isinstance(recipe, KrrRecipe) else {}
-        info = self.dataset.info()
-        return Card(method.method, kernel, settings, method.seed, info, recipe=recipe)
+        return Card(
+            *(method.method, kernel, settings, method.seed, self.dataset.info()),
+            recipe=recipe,
+            computed_by=tuple(computed_by),
+        )
 
     def fit_transform(self) -> Transform:
         """Return the transform, fitted on the training images."""

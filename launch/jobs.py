@@ -10,6 +10,7 @@ from stillhouse.launch.running import run_job
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
+from stillhouse.server.device_kinds import DeviceKinds, kinds_of_folder
 from stillhouse.server.schedule import Progress
 
 AnyJob = Job | PretrainJob
@@ -28,10 +29,23 @@ def prepare_any(config: AnyConfig) -> AnyJob:
     return prepare(config)
 
 
+def kinds_for(job: AnyJob) -> DeviceKinds:
+    """Return the kinds of device that have computed a job so far, and may from now on.
+
+    Raises:
+        ValueError: if its last checkpoint was written by a newer release.
+        OSError: if its folder cannot be read.
+    """
+    # The networks of a pool are each computed by one worker, and a pool that grows may be mixed.
+    before = () if isinstance(job, PretrainJob) else kinds_of_folder(job.folder)
+    return DeviceKinds(before, any_device=job.config.engine.any_device)
+
+
 def run_any(
     job: AnyJob,
     *,
     signals: StopSignals | None = None,
+    kinds: DeviceKinds | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
@@ -42,7 +56,7 @@ def run_any(
     """
     if isinstance(job, PretrainJob):
         return run_pretraining(job, signals=signals, on_progress=on_progress)
-    return run_job(job, signals=signals, on_progress=on_progress, batches=batches)
+    return run_job(job, signals=signals, kinds=kinds, on_progress=on_progress, batches=batches)
 
 
 def command_of(config: AnyConfig) -> str:

@@ -19,9 +19,16 @@ from stillhouse.launch.job import Job
 from stillhouse.launch.progress import ProgressReporter, short_time
 from stillhouse.launch.signals import StopSignals
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
+from stillhouse.methods.device_kind import (
+    computing_kind,
+    device_kind,
+    own_device,
+    processor,
+)
 from stillhouse.methods.programs import KERNEL_ELEMENTS
 from stillhouse.methods.tasks import Tally, TaskFailedError
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
+from stillhouse.server.device_kinds import DeviceKinds, in_words, kinds_of_folder
 from stillhouse.server.distillation import distil
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.outcome import finish
@@ -47,6 +54,7 @@ def run_job(
     job: Job,
     *,
     signals: StopSignals | None = None,
+    kinds: DeviceKinds | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
@@ -55,6 +63,7 @@ def run_job(
     Args:
         job: what to run.
         signals: entered already, where the engine asks them too; None for new ones.
+        kinds: the kinds of device that compute; None where this process does.
         on_progress: told of the progress beside the log; keep it quick.
         batches: gives whoever hands out the target batches, from those made here.
 
@@ -73,9 +82,12 @@ def run_job(
             on_progress(progress)
 
         logging.info("%s in %s", job.summary(), job.folder.path)
+        if kinds is None:
+            with bad_input():
+                kinds = _kinds_here(job)
         # What is not finite stops the run anyway.
         with np.errstate(over="ignore", invalid="ignore"), stopped_runs(job, signals):
-            learn(job, transform, signals.asked, report, batches)
+            learn(job, transform, signals.asked, report, batches, kinds)
             _draw(job)
     _summarise(job)
     return 0
@@ -87,8 +99,11 @@ def learn(
     should_stop: Callable[[], bool],
     report: Callable[[Progress], None],
     batches: Callable[[TargetBatches], TargetBatches],
+    kinds: DeviceKinds | None = None,
 ) -> None:
     """Learn the distilled set in the job's folder, which is open, and write it there.
+
+    Other arguments as `run_job`.
 
     Raises:
         Interrupted: if `should_stop` said so.
@@ -97,6 +112,7 @@ def learn(
         CheckpointError: if the last checkpoint is none of this run.
         OSError: if the folder cannot be written.
     """
+    known = kinds or _kinds_here(job)
     if not job.folder.begun.exists():
         # What a reader of its checkpoints needs beside them.
         write_npz(job.folder.begun, space_arrays(transform, job.card()))
@@ -109,9 +125,20 @@ def learn(
         folder=job.folder,
         should_stop=should_stop,
         report=report,
+        computed_by=lambda: known.computed,
     )
-    finish(job.folder, outcome, transform=transform, card=job.card())
+    finish(job.folder, outcome, transform=transform, card=job.card(known.computed))
     job.folder.begun.unlink(missing_ok=True)
+    logging.info("%s", in_words(known.computed))
+
+
+def _kinds_here(job: Job) -> DeviceKinds:
+    """Return the kinds of a run that this process computes."""
+    kinds = DeviceKinds(kinds_of_folder(job.folder), any_device=job.config.engine.any_device)
+    kind = computing_kind(job.backend, device_kind(own_device(job.backend)), processor())
+    kinds.let_in(kind, "this process")
+    kinds.count(kind)
+    return kinds
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from stillhouse.networks import NetworkSpec, build_network
 from stillhouse.networks.losses import loss_of
 from stillhouse.networks.network import Network, Params, State
 from stillhouse.networks.objective import Objective
+from stillhouse.networks.precision import full_precision
 from stillhouse.networks.stable_rate import KernelProduct, tangent_kernel_product
 
 EVALUATION_BATCH = 250
@@ -65,7 +66,8 @@ def programs_for(
         right = outputs.argmax(axis=1) == y.argmax(axis=1)
         value = error(outputs, y)
         weights = jax.tree_util.tree_leaves(network.weights(params))
-        penalty = 0.5 * objective.l2 * sum(jnp.vdot(w, w) for w in weights)
+        with full_precision():
+            penalty = 0.5 * objective.l2 * sum(jnp.vdot(w, w) for w in weights)
         return value + penalty, (state, jnp.stack([value, right.mean()]))
 
     # Each step is a call of its own: within a `lax.scan`, XLA computes convolutions on a processor

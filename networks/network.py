@@ -11,6 +11,7 @@ import numpy as np
 
 from stillhouse.data.sampling import rng_for
 from stillhouse.networks.layers import BATCH_AXIS
+from stillhouse.networks.precision import full_precision
 from stillhouse.networks.spec import NetworkSpec
 
 Params = Any
@@ -129,7 +130,8 @@ class Network:
     ) -> tuple[jax.Array, State]:
         module = eqx.combine(self.weights(params), self._static[training])[layers]
         each = jax.vmap(module, in_axes=(0, None), out_axes=(0, None), axis_name=BATCH_AXIS)
-        return each(jnp.transpose(images, (0, 3, 1, 2)), state)
+        with full_precision():
+            return each(jnp.transpose(images, (0, 3, 1, 2)), state)
 
     def weights(self, params: Params) -> Params:
         """Return what the layers multiply by: in the NTK parameterisation, scaled parameters."""

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +89,21 @@ class CheckpointStore:
             CheckpointError: if one was written in a newer format.
             OSError: if the folder cannot be read.
         """
+        return self._latest(lambda name: True)
+
+    def latest_meta(self) -> Mapping[str, Any]:
+        """Return `meta` of the newest checkpoint that can be read; nothing if there is none.
+
+        Raises:
+            As `latest`.
+        """
+        saved = self._latest(lambda name: name == _META)
+        return {} if saved is None else saved.meta
+
+    def _latest(self, wanted: Callable[[str], bool]) -> Checkpoint | None:
         for step, path in self._newest_first():
             try:
-                names = npz_names(path)
+                names = list(filter(wanted, npz_names(path)))
                 arrays = read_npz(path, names)
                 meta = json.loads(str(arrays.pop(_META)))
                 if meta["step"] != step:

@@ -8,7 +8,7 @@ was recorded after the last checkpoint is dropped and done again.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from stillhouse.methods.algorithm import Algorithm, Interrupted, NonFiniteStepError
@@ -34,6 +34,7 @@ def distil(
     folder: RunFolder,
     should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[Progress], None] = lambda progress: None,
+    computed_by: Callable[[], Sequence[str]] = lambda: (),
 ) -> Outcome:
     """Run a method to its end, from its beginning or from the last checkpoint.
 
@@ -44,6 +45,7 @@ def distil(
         folder: the run's folder, made.
         should_stop: asked after each step whether to give up.
         report: told of the progress; keep it quick.
+        computed_by: says on what kinds of device the run has been computed, to be saved with it.
 
     Raises:
         Interrupted: if `should_stop` said so; the state is saved.
@@ -57,7 +59,7 @@ def distil(
     saved = store.latest()
     last_step = None if saved is None else saved.step
     with MetricsLog(folder.metrics, folder.tensorboard, last_step=last_step) as metrics:
-        run = _Run(algorithm, schedule, tally, store, metrics, should_stop, report)
+        run = _Run(algorithm, schedule, tally, store, metrics, should_stop, report, computed_by)
         try:
             if saved is None:
                 run.begin()
@@ -87,6 +89,7 @@ class _Run(Generic[S]):
     metrics: MetricsLog
     should_stop: Callable[[], bool]
     report: Callable[[Progress], None]
+    computed_by: Callable[[], Sequence[str]]
     step: int = 0
     state: S | None = None
     scores: Mapping[str, float] | None = None
@@ -135,7 +138,10 @@ class _Run(Generic[S]):
         if self.state is None or self.step == self.saved_step:
             return
         self.metrics.sync()
-        meta = {"scores": self.scores, "work": self.work, "seconds": self._seconds()}
+        meta = {
+            **{"scores": self.scores, "work": self.work, "seconds": self._seconds()},
+            "computed_by": list(self.computed_by()),
+        }
         support = self.algorithm.support(self.state)
         self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta, support))
         self.saved_step, self._saved_at = self.step, time.monotonic()

@@ -34,11 +34,13 @@ class WorkerInfo:
         host: its machine.
         pid: its process.
         device: what computes, such as "cpu" or "gpu:0".
+        kind: by what backend, and on what model of a device.
     """
 
     host: str = ""
     pid: int = 0
     device: str = "cpu"
+    kind: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

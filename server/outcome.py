@@ -59,6 +59,7 @@ def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: C
         "support_size": len(outcome.images),
         "method": card.method,
         "dataset": card.dataset.name,
+        "computed_by": list(card.computed_by),
         **{name: value for name, value in outcome.scores.items() if name not in numbers},
     }
     write_json(folder.result, result)

@@ -110,6 +110,12 @@ class WorkerPool:
         with self._scheduling() as scheduler:
             return scheduler.register(info)
 
+    def info(self, worker: str) -> WorkerInfo:
+        """Return who a worker said that it is; nobody where it is not there any more."""
+        with self._scheduling() as scheduler:
+            found = scheduler.roster.get(worker) or scheduler.roster.get_lost(worker)
+            return WorkerInfo() if found is None else found.info
+
     def state(self, worker: str) -> tuple[str, str]:
         """Return whether a worker is "live", "quarantined" or "unknown", and why."""
         with self._scheduling() as scheduler:

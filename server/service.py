@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from stillhouse.data.wire import pack
+from stillhouse.methods.device_kind import computing_kind
 from stillhouse.methods.programs import program_to_json
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.server import requests
+from stillhouse.server.device_kinds import DeviceKinds
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import Offer, WorkerPool
 from stillhouse.server.requests import Answer, Refusal, answers
@@ -39,18 +41,24 @@ class Service:
     Args:
         pool: lends the tasks.
         config: what workers are told of the run: "version", "config_hash", "backend", "summary".
+        kinds: says which kinds of device may compute; None for the kind of the first worker.
         clock: tells the seconds.
+
+    Attributes:
+        kinds: which have computed, and may.
     """
 
     def __init__(
         self,
         pool: WorkerPool,
         config: dict[str, Any],
+        kinds: DeviceKinds | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._config = dict(config)
+        self.kinds = kinds or DeviceKinds()
         self._clock = clock
         self._progress = Progress(0, 0, {})
         self._values: dict[str, float | None] = dict.fromkeys(_VALUES)
@@ -61,8 +69,9 @@ class Service:
         """Take a worker in.
 
         Args:
-            info: "version", "protocol", "host", "pid", "device", "backend" (empty for the run's),
-                and "config_hash" (empty for any run's).
+            info: "version", "protocol", "host", "pid", "device", the models that are its
+                "device_kind" and "processor", "backend" (empty for the run's), and "config_hash"
+                (empty for any run's).
 
         Returns:
             Its id as "worker", the seconds between heartbeats as "heartbeat", the run, and the
@@ -117,6 +126,8 @@ class Service:
         requests.seconds("seconds", seconds)
         most = requests.count("most", most, _MOST_LEASED)
         accepted = self._pool.complete(worker, task, packed)
+        if accepted == "first" and not self.kinds.all_computed:
+            self.kinds.count(self._pool.info(worker).kind)
         return {**self._lease(worker, most), "accepted": accepted}
 
     @answers
@@ -161,10 +172,11 @@ class Service:
 
     @answers
     def status(self) -> Answer:
-        """Return how the run is doing: its step and scores, its tasks and workers."""
+        """Return how the run is doing: its step and scores, what computes it, tasks and workers."""
         return {
             "status": "ok",
             "run": dict(self._config),
+            "computed_by": list(self.kinds.computed),
             "step": self._progress.step,
             "steps": self._progress.steps,
             **self._values,
@@ -206,10 +218,13 @@ class Service:
         return round((ended - began) / (last - first) * (self._progress.steps - last), 1)
 
     def _checked(self, info: dict[Any, Any]) -> WorkerInfo:
-        """Return who a worker is, if it can compute what others of this run do, to the bit."""
+        """Return who a worker is, if it may compute beside the others of this run."""
         given = {
             name: requests.name(name, info.get(name, ""))
-            for name in ("version", "host", "device", "backend", "config_hash")
+            for name in (
+                *("version", "host", "device", "device_kind", "processor"),
+                *("backend", "config_hash"),
+            )
         }
         for name, what in (("version", "release of stillhouse"), ("config_hash", "configuration")):
             ours, theirs = self._config[name], given[name]
@@ -221,11 +236,12 @@ class Service:
         protocol = requests.count("protocol", info.get("protocol"), 2**31)
         if protocol != PROTOCOL:
             raise Refusal(f"the server speaks protocol {PROTOCOL}, this worker {protocol}")
-        backend, device = self._config["backend"], given["device"]
-        if given["backend"] not in ("", backend):
+        run, device = self._config["backend"], given["device"]
+        backend = given["backend"] or run
+        if backend != run and not self.kinds.any_device:
             raise Refusal(
-                f"the run computes by {backend}, this worker by {given['backend']}, whose results "
-                "differ in the last bits: give both the same backend"
+                f"the run computes by {run}, this worker by {backend}, whose results differ in the "
+                "last bits: give both the same backend, or start the run with --any_device"
             )
         if backend == "fused" and device != "cpu":
             raise Refusal(
@@ -235,7 +251,13 @@ class Service:
         if self._pool.live >= _MOST_WORKERS:
             raise Refusal(f"there are {_MOST_WORKERS:,} workers already")
         pid = requests.count("pid", info.get("pid", 0), 2**31)
-        return WorkerInfo(given["host"], pid, device)
+        for name in ("device_kind", "processor"):
+            if not given[name]:
+                raise Refusal(f"`{name}` must name the model of what computes, got nothing")
+        kind = computing_kind(backend, given["device_kind"], given["processor"])
+        # Last of all, since it may fix the run's.
+        self.kinds.let_in(kind)
+        return WorkerInfo(given["host"], pid, device, kind)
 
 
 def _message(offer: Offer) -> dict[str, Any]:

@@ -4,8 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
@@ -13,10 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from stillhouse import __version__
-from stillhouse.kernels.threads import default_threads
 from stillhouse.methods.programs import Context
-from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.cache import BlobCache
 from stillhouse.workers.compute import failure_kind, read_task
 from stillhouse.workers.connection import (
@@ -30,6 +25,7 @@ from stillhouse.workers.connection import (
 )
 from stillhouse.workers.heartbeat import Heartbeat
 from stillhouse.workers.leased import Leased
+from stillhouse.workers.registration import registration
 
 __all__ = ["Refused", "Server", "ServerGone", "Work", "work"]
 
@@ -89,7 +85,8 @@ def work(
         cache_bytes: of shared arrays to keep.
         should_stop: polled several times a second; when true, a task that is done within seconds
             is still handed in, any other given back.
-        backend_override: compute by this backend in place of the run's.
+        backend_override: compute by this backend in place of the run's, where the server lets any
+            device in.
 
     Raises:
         Refused: if the server does not work with this worker; the message is its reason.
@@ -154,16 +151,7 @@ class _Worker:
                     self._heartbeat.drop(self._waiting.popleft().id)
 
     def _register(self) -> None:
-        info = {
-            "version": __version__,
-            "protocol": PROTOCOL,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "device": self._device,
-            "backend": self._backend or "",
-            "threads": self._threads or default_threads(),
-            "config_hash": "",
-        }
+        info = registration(self._device, self._threads, self._backend)
         answer = self._connection.ask("register", info)
         self._id = answer["worker"]
         self._heartbeat.beat_as(self._id, answer["heartbeat"])

@@ -46,6 +46,7 @@ def provenance(distilled: DistilledSet) -> dict[str, Lines]:
         "Software": [
             *((name, str(version)) for name, version in card.software.items()),
             ("file format", str(card.format_version)),
+            *(("computed by", kind) for kind in card.computed_by),
         ],
     }
 

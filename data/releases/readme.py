@@ -101,6 +101,7 @@ def _body(distilled: DistilledSet, card: Card, name: str, files: Sequence[str]) 
         "seed": card.seed,
         "distilled from": f"{card.dataset.name}, SHA-256 `{card.dataset.fingerprint[:16]}`",
         "software": ", ".join(f"{k} {v}" for k, v in card.software.items()),
+        "computed by": ", and by ".join(card.computed_by) or None,
     }
     lines = [
         f"# {name}",

@@ -12,13 +12,15 @@ from stillhouse.kernels.fused.refined import RefinedKernel
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.subblocks import sub_blocks
 from stillhouse.kernels.threads import Workers
+from stillhouse.kernels.xla.memory import block_bytes, pair_bytes
 from stillhouse.kernels.xla.prepared import Prepared
 from stillhouse.kernels.xla.recursion import is_flat, pairs, variances
 
-# Bytes of one row of the band, [dj, h, w, lanes]; some twenty such arrays are alive in a vjp. On
-# the CPU a row should about fit in a core's cache, elsewhere it should keep the device busy.
+# Bytes of one row of the band, [dj, h, w, lanes], which on the CPU should about fit in a core's
+# cache; elsewhere a block should keep the device busy.
 _CPU_ROW_BYTES = 1 << 22
-_DEVICE_ROW_BYTES = 1 << 27
+# Of a device: one block is computed while the next is made ready. Each takes its memory.
+_DEVICE_THREADS = 2
 _MAX_LANES = 1024
 _LANE_WIDTH = 32  # of the second images, contiguous in memory
 _IMAGES_AT_ONCE = 64
@@ -174,8 +176,11 @@ class XlaKernel(RefinedKernel):
             (2 * level.radius[1] + 1) * level.shape[0] * level.shape[1]
             for level in pair_levels(self.spec.architecture, (h, w))
         )
-        row = _CPU_ROW_BYTES if jax.default_backend() == "cpu" else _DEVICE_ROW_BYTES
-        return max(1, min(_MAX_LANES, row // (widest * prepared.images.itemsize)))
+        itemsize = prepared.images.itemsize
+        lanes = _CPU_ROW_BYTES // (widest * itemsize)
+        if jax.default_backend() != "cpu":
+            lanes = block_bytes() // pair_bytes(self.spec.architecture, (h, w), itemsize)
+        return max(1, min(_MAX_LANES, lanes))
 
     def _block_size(self, first: Prepared, second: Prepared) -> tuple[int, int]:
         if is_flat(self.spec):
@@ -186,7 +191,9 @@ class XlaKernel(RefinedKernel):
 
     def _in_order(self, compute: Callable[[A], B], parts: Sequence[A]) -> Iterator[B]:
         """Compute all parts on the threads; hand the results out in the order of the parts."""
-        with Workers(self._threads) as workers:
+        on_device = jax.default_backend() != "cpu"
+        threads = min(self._threads, _DEVICE_THREADS) if on_device else self._threads
+        with Workers(threads) as workers:
             yield from workers.in_order(compute, parts)
 
 

@@ -13,6 +13,7 @@ from stillhouse.launch.errors import bad_input
 from stillhouse.launch.job import describe_run
 from stillhouse.launch.progress import short_time
 from stillhouse.launch.settings.workers import StatusConfig
+from stillhouse.server.device_kinds import in_words, kinds_of_folder
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.workers.connection import ServerGone
@@ -67,6 +68,8 @@ def _read_again(read: Callable[[], Status]) -> Status | None:
 def describe(status: Status) -> str:
     """Return a status as lines for people."""
     lines = [status["run"], _progress_line(status)]
+    if status.get("computed_by"):
+        lines.append(in_words(status["computed_by"]))
     if "tasks" in status:
         lines += [_tasks_line(status["tasks"]), *_worker_lines(status["workers"])]
     return "\n".join(lines)
@@ -105,6 +108,7 @@ def _of_folder(folder: RunFolder) -> Status:
         "steps": steps,
         **{name: latest.get(name) for name in ("loss", "accuracy", "test_accuracy")},
         "seconds_left": None if result is None else 0.0,
+        "computed_by": list((result or {}).get("computed_by") or kinds_of_folder(folder)),
     }
     recent = [values["seconds"] for values in records[-_RECENT:] if "seconds" in values]
     if result is None and len(recent) > 1:

@@ -41,6 +41,7 @@ def run(config: WorkerConfig) -> int:
                 threads=options.threads,
                 max_idle=options.max_idle,
                 should_stop=signals.asked,
+                backend_override=options.backend,
             )
         except Refused as error:
             raise CommandError(one_line(error), BAD_INPUT) from error

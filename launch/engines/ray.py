@@ -62,7 +62,9 @@ class RayEngine:
             with self._crew(job, service, pool) as crew:
                 crew.start(job)
                 distributed = dataclasses.replace(job, runner=pool)
-                return run_any(distributed, signals=signals, on_progress=service.report)
+                return run_any(
+                    distributed, signals=signals, kinds=service.kinds, on_progress=service.report
+                )
 
     def _crew(self, job: AnyJob, service: Service, pool: WorkerPool) -> RayCrew:
         gpus = self._ray.cluster_resources().get("GPU", 0)

@@ -1,18 +1,15 @@
 """What a Ray actor is, without Ray: it computes the tasks that come as arguments."""
 
-import os
-import socket
 import time
 from typing import Any
 
 import numpy as np
 
-from stillhouse import __version__
 from stillhouse.data.wire import pack
 from stillhouse.launch.devices import use_device
 from stillhouse.methods.programs import Context
-from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.workers.compute import compute, failure_kind, read_task
+from stillhouse.workers.registration import registration
 
 
 class RayWorker:
@@ -36,16 +33,7 @@ class RayWorker:
 
     def describe(self) -> dict[str, Any]:
         """Return what the server wants to know of a worker that registers."""
-        return {
-            "version": __version__,
-            "protocol": PROTOCOL,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "device": self._device,
-            "backend": self._context.backend,
-            "threads": self._threads,
-            "config_hash": "",
-        }
+        return registration(self._device, self._threads, self._context.backend)
 
     def alive(self) -> None:
         """Answer, which is all."""

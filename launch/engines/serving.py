@@ -16,7 +16,7 @@ import stillhouse
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.engines.courier_server import serve_courier
 from stillhouse.launch.errors import bad_input
-from stillhouse.launch.jobs import AnyJob, run_any
+from stillhouse.launch.jobs import AnyJob, kinds_for, run_any
 from stillhouse.launch.signals import StopSignals
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
@@ -47,10 +47,15 @@ def opened_service(
     Args:
         job: the run.
         should_stop: polled while results are waited for.
+
+    Raises:
+        CommandError: if its folder cannot be read.
     """
     scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
     with WorkerPool(scheduler, BlobStore(), should_stop=should_stop) as pool:
-        yield pool, Service(pool, run_description(job))
+        with bad_input():
+            kinds = kinds_for(job)
+        yield pool, Service(pool, run_description(job), kinds)
 
 
 def run_served(
@@ -86,7 +91,13 @@ def run_served(
         logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
         served = dataclasses.replace(job, runner=pool)
         try:
-            return run_any(served, signals=signals, on_progress=service.report, batches=batches)
+            return run_any(
+                served,
+                signals=signals,
+                kinds=service.kinds,
+                on_progress=service.report,
+                batches=batches,
+            )
         finally:
             if not (may_come_back and signals.asked()):
                 pool.close()

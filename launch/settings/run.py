@@ -116,6 +116,7 @@ class WorkersConfig(Checked):
         workers: how many processes do.
         ray_address: the Ray cluster; None for one of its own on this machine.
         heartbeat: seconds between the signs of life of a worker.
+        any_device: let backends and models of devices differ.
     """
 
     engine: str = option(
@@ -129,6 +130,11 @@ class WorkersConfig(Checked):
     )
     heartbeat: float = option(
         3.0, "seconds between a worker's signs of life; lost after two", check=positive
+    )
+    any_device: bool = option(
+        False,
+        "let workers of other backends and models of devices in, though the result can then not be "
+        "repeated to the bit",
     )
 
 

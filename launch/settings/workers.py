@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.kernels import BACKENDS
 from stillhouse.methods.options import Checked, at_least, option, positive
 
 
@@ -18,12 +19,18 @@ class WorkerOptions(Checked):
         server: the address of the server.
         device: what computes.
         threads: processor threads; None for all.
+        backend: what computes kernels; None for what the run does.
         max_idle: seconds.
     """
 
     server: str = option("localhost:18400", "host:port of the server")
     device: str = option("cpu", "what computes: cpu, or a GPU such as gpu:0", check=_device)
     threads: int | None = option(None, "processor threads (default: all cores)", check=at_least(1))
+    backend: str | None = option(
+        None,
+        "what computes the kernels, of a run with --any_device (default: what the server says)",
+        choices=tuple(name for name in BACKENDS if name != "auto"),
+    )
     max_idle: float = option(
         60.0, "seconds after which to end when the server does not answer", check=positive
     )

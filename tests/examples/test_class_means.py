@@ -75,7 +75,10 @@ def test_two_workers_give_the_same_bits(alone, example, tmp_path):
             worker.start()
         served = example.dataclasses.replace(job, runner=pool)
         with job.folder.opened(job.identity, job.settings):
-            learn(served, job.fit_transform(), lambda: False, lambda _: None, lambda b: b)
+            learn(
+                *(served, job.fit_transform(), lambda: False, lambda _: None, lambda b: b),
+                kinds=service.kinds,
+            )
         pool.close()
         for worker in crew:
             worker.join(PATIENCE)

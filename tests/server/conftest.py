@@ -149,15 +149,16 @@ class House:
     run = {"version": stillhouse.__version__, "config_hash": "c0", "backend": "xla", "summary": "s"}
     info = {
         **{"version": stillhouse.__version__, "protocol": PROTOCOL, "host": "there", "pid": 7},
-        **{"device": "gpu:0", "backend": "", "threads": 2, "config_hash": ""},
+        **{"device": "gpu:0", "device_kind": "NVIDIA A", "processor": "Intel P (avx2)"},
+        **{"backend": "", "threads": 2, "config_hash": ""},
     }
 
-    def __init__(self, **run):
+    def __init__(self, kinds=None, **run):
         self.tasks = all_kinds_of_tasks()
         self.clock = Clock()
         self.blobs = BlobStore()
         self.pool = WorkerPool(Scheduler(self.clock), self.blobs)
-        self.service = Service(self.pool, {**self.run, **run}, clock=self.clock)
+        self.service = Service(self.pool, {**self.run, **run}, kinds, clock=self.clock)
         self.results = []
         self._thread = threading.Thread(target=self._wait, daemon=True)
         self._thread.start()
@@ -168,8 +169,8 @@ class House:
         with contextlib.suppress(Interrupted):
             self.results += self.pool.results(self.tasks)
 
-    def join(self):
-        return self.service.register(self.info)["worker"]
+    def join(self, **info):
+        return self.service.register({**self.info, **info})["worker"]
 
     def task_of(self, entry):
         return self.tasks[int(entry["id"].split("-")[1]) - 1]

@@ -5,6 +5,7 @@ import pytest
 
 from stillhouse.data.wire import digest, unpack
 from stillhouse.methods.programs import program_from_json
+from stillhouse.server.device_kinds import DeviceKinds
 from stillhouse.server.schedule import Progress
 
 
@@ -43,6 +44,9 @@ def test_a_worker_gets_tasks_as_plain_values_and_hands_them_in(house):
         ({}, {"config_hash": "c1"}, "configuration is c0, this worker's c1"),
         ({}, {"backend": "fused"}, "by xla, this worker by fused"),
         ({"backend": "fused"}, {}, "gpu:0 cannot"),
+        ({}, {"device_kind": ""}, "`device_kind` must name the model"),
+        ({}, {"device_kind": "x" * 300}, "`device_kind`"),
+        ({}, {"processor": None}, "`processor`"),
         ({}, {"pid": -1}, "`pid`"),
         ({}, {"host": "a\nb"}, "`host`"),
         ({}, {"device": None}, "`device`"),
@@ -55,6 +59,32 @@ def test_a_worker_that_would_not_compute_the_same_is_refused(make_house, run, in
     assert house.pool.live == 0
     same = {"config_hash": "c0", "backend": house.service.status()["run"]["backend"]}
     assert house.service.register({**house.info, **same, "device": "cpu"})["status"] == "ok"
+    house.close()
+
+
+def test_the_first_worker_fixes_the_kind_of_device_of_a_run(house):
+    house.join()
+    other = house.service.register({**house.info, "device_kind": "NVIDIA B"})
+    assert other["status"] == "refused"
+    kinds = [f"on NVIDIA {name} beside cpu: Intel P (avx2)" for name in "AB"]
+    assert f"{kinds[0]}, this worker {kinds[1]}, whose results differ" in other["reason"]
+    assert "--any_device" in other["reason"] and "\n" not in other["reason"]
+    # Beside a GPU the processor computes something too.
+    assert house.service.register({**house.info, "processor": "Other"})["status"] == "refused"
+    assert house.service.register(house.info)["status"] == "ok"
+    assert house.pool.live == 2
+
+
+def test_only_what_has_computed_is_said_to_have(make_house):
+    house = make_house(DeviceKinds(any_device=True))
+    worker, _ = house.join(), house.join(device_kind="NVIDIA B", backend="cuda")
+    assert house.service.status()["computed_by"] == []
+    (entry,) = house.service.lease(worker, 1)["tasks"]
+    assert house.hand_in(worker, entry)["accepted"] == "first"
+    assert house.service.status()["computed_by"] == ["xla on NVIDIA A beside cpu: Intel P (avx2)"]
+    kinds = {each["kind"] for each in house.service.status()["workers"]}
+    beside = "beside cpu: Intel P (avx2)"
+    assert kinds == {f"xla on NVIDIA A {beside}", f"cuda on NVIDIA B {beside}"}
     house.close()
 
 
@@ -121,7 +151,8 @@ def test_status_says_how_the_run_is_doing(house):
     first, second = status["workers"]
     assert first == {
         **{"id": idle, "host": "there", "pid": 7, "device": "gpu:0", "state": "idle"},
-        **{"speeds": {}, "attempts": 0, "last_seen": 0.0},
+        **{"kind": "xla on NVIDIA A beside cpu: Intel P (avx2)", "speeds": {}, "attempts": 0},
+        "last_seen": 0.0,
     }
     assert (second["id"], second["state"], second["attempts"]) == (busy, "busy", 2)
 

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from stillhouse.data.distilled import load
 from stillhouse.launch.commands import status as module
 from stillhouse.launch.commands.status import describe
+from stillhouse.methods.device_kind import device_kind
 from stillhouse.workers.connection import ServerGone
 
 RUN = "kip on digits: 10 images, 300 steps of 1,000 targets, convnet:3 ntk by fused"
@@ -28,6 +30,7 @@ STATUS = {
     "accuracy": 0.98,
     "test_accuracy": None,
     "seconds_left": 250.0,
+    "computed_by": ["xla on NVIDIA A"],
     "tasks": {"queued": 12, "leased": 2, "done": 3412, "retries": 1, "attempts": 3415},
     "workers": [WORKER, {**WORKER, "id": "w2", "pid": 77, "state": "lost"}],
 }
@@ -37,6 +40,7 @@ def test_a_server_s_status_in_words():
     assert describe(STATUS).splitlines() == [
         RUN,
         "step 120/300  loss 0.01235  accuracy 0.980  4 min 10 s left",
+        "computed by xla on NVIDIA A",
         "tasks: 12 queued, 2 leased, 3,412 done in 3,415 attempts, 1 of them after a failure",
         "worker  host   pid   device  state  speed                        attempts  last seen",
         "w1      node1  4321  gpu:0   busy   1,234,568 kernel elements/s  34        0.2 s ago",
@@ -52,13 +56,20 @@ def test_before_the_first_step_and_the_first_worker_little_is_known():
     assert lines[-1] == "no workers"
 
 
+def test_of_a_mixed_fleet_it_says_what_that_means():
+    lines = describe({**STATUS, "computed_by": ["xla on A", "cuda on B"]}).splitlines()
+    assert lines[2] == "computed by xla on A, and by cuda on B; its bits can not be repeated"
+
+
 def test_a_finished_run(stillhouse, finished):
     result = stillhouse("status", finished)
     assert (result.code, result.err) == (0, "")
-    run, progress = result.out.splitlines()
+    run, progress, computed_by = result.out.splitlines()
     assert run.startswith("kip on ") and "3 images, 12 steps of 192 targets, fc:1 ntk by" in run
     assert progress.startswith("step 12/12  loss ") and progress.endswith("  finished")
     assert "test " in progress
+    assert computed_by == f"computed by {load(finished / 'distilled.npz').card.computed_by[0]}"
+    assert f" on {device_kind('cpu')}" in computed_by
 
 
 def test_as_json_and_watched_until_the_end(stillhouse, finished):

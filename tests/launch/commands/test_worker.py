@@ -16,9 +16,11 @@ import stillhouse
 from stillhouse.kernels.architecture import conv
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.device_kind import device_kind
 from stillhouse.methods.programs import Context, KernelBlock
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
+from stillhouse.server.device_kinds import DeviceKinds
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
@@ -43,7 +45,12 @@ def port():
 
 
 @pytest.fixture
-def served(port):
+def kinds():
+    return DeviceKinds()
+
+
+@pytest.fixture
+def served(port, kinds):
     """A pool and its service at the port."""
     from stillhouse.launch.engines.courier_server import serve_courier
 
@@ -56,7 +63,7 @@ def served(port):
         "summary": "a run of two steps",
     }
     with WorkerPool(scheduler, BlobStore(), should_stop=lambda: time.monotonic() > ends) as pool:
-        with serve_courier(Service(pool, config), port):
+        with serve_courier(Service(pool, config, kinds), port):
             yield pool, config
 
 
@@ -202,6 +209,37 @@ def test_where_there_is_no_server_it_gives_up(start, port):
     )
     assert " for 0.5 s; 0 tasks done" in last
     assert "Traceback" not in errors
+
+
+def test_another_kind_of_device_is_refused_in_one_line(served, kinds, start):
+    pool, _ = served
+    kinds.let_in("xla on cpu: another model")
+    process = start()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    last = errors.splitlines()[-1]
+    assert last.startswith("stillhouse worker: error: the run computes on cpu: another model, this")
+    assert device_kind("cpu") in last and "--any_device" in last
+    assert pool.workers() == []
+
+
+def test_by_another_backend_it_is_refused_unless_any_device_may_compute(served, kinds, start):
+    pool, _ = served
+    process = start("--backend=fused")
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "the run computes by xla, this worker by fused" in errors.splitlines()[-1]
+    kinds.any_device = True
+    start(), start("--backend=fused")
+    tasks = [task(8, 6, seed) for seed in range(40)]
+    ends = time.monotonic() + PATIENCE
+    while len(kinds.computed) < 2 and time.monotonic() < ends:
+        found = [results[0] for results in pool.results(tasks)]
+    here = device_kind("cpu")
+    assert sorted(kinds.computed) == [f"fused on {here}", f"xla on {here}"]
+    expected = LocalRunner(Context("xla", 1)).results(tasks)
+    for one, (wanted,) in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=1e-4)
 
 
 def test_another_version_is_refused(served, start, monkeypatch):

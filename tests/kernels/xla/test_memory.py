@@ -1,0 +1,88 @@
+import jax
+import numpy as np
+import pytest
+
+from stillhouse.kernels import KernelSpec, conv, convnet
+from stillhouse.kernels.xla import XlaKernel, backend, memory
+
+SHAPE = (8, 8, 1)
+
+
+class Device:
+    def __init__(self, stats):
+        self.memory_stats = lambda: stats
+
+
+@pytest.fixture
+def of(monkeypatch):
+    """What a block may take where JAX has so many bytes, or does not say."""
+
+    def block_bytes(limit=None, **variables):
+        for name in memory._FRACTIONS:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        stats = None if limit is None else {"bytes_limit": int(limit)}
+        monkeypatch.setattr(jax, "local_devices", lambda: [Device(stats)])
+        return memory.block_bytes()
+
+    return block_bytes
+
+
+def test_a_block_takes_a_part_of_a_model_s_memory(of):
+    assert of(0.75 * 15.8 * 2**30) == 2**30
+    assert of(0.75 * 79.2 * 2**30) == of(0.75 * 79.6 * 2**30) == 2**32
+    assert of() == of(0) == 2**32
+
+
+@pytest.mark.parametrize("name", memory._FRACTIONS)
+def test_what_share_of_it_jax_was_given_changes_no_bits(of, name):
+    assert {of(float(f) * 15.8 * 2**30, **{name: f}) for f in ("0.3", "0.75", "0.95")} == {2**30}
+
+
+def test_where_it_is_small_blocks_are_smaller_and_as_right(of, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(6, *SHAPE)).astype(np.float32)
+    spec = KernelSpec(convnet(1))
+    whole = XlaKernel(spec, threads=1)
+    expected = whole.block(x, x), whole.gram_vjp(x, np.ones((6, 6), np.float32))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    one = memory.pair_bytes(spec.architecture, SHAPE[:2])
+    monkeypatch.setattr(backend, "block_bytes", lambda: 4 * one + 1)
+    sizes = set()
+    sub_blocks = backend.sub_blocks
+    monkeypatch.setattr(
+        backend, "sub_blocks", lambda n1, n2, size: sizes.add(size) or sub_blocks(n1, n2, size)
+    )
+    small = XlaKernel(spec, threads=4)
+    found = small.block(x, x), small.gram_vjp(x, np.ones((6, 6), np.float32))
+    assert sizes == {(1, 4)}
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "architecture", [conv(1), conv(1, global_pool=True), convnet(2), convnet(1, global_pool=True)]
+)
+def test_a_compiled_block_takes_no_more_than_is_counted(monkeypatch, architecture):
+    lanes, bytes_of = 8, []
+
+    def measured(function):
+        def call(*arguments):
+            analysis = jax.jit(function).lower(*arguments).compile().memory_analysis()
+            bytes_of.append(getattr(analysis, "temp_size_in_bytes", None))
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(backend, "_MAX_LANES", lanes)
+    kernel = XlaKernel(KernelSpec(architecture), threads=1)
+    # The one that takes the most.
+    listed = kernel._listed_pairs
+    kernel._listed_pairs = listed._replace(backward=measured(listed.backward))
+    x = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
+    kernel.gram_vjp(x, np.ones((4, 4), np.float32))
+    if None in bytes_of:
+        pytest.skip("this JAX does not say what memory a program takes")
+    counted = lanes * memory.pair_bytes(architecture, SHAPE[:2])
+    assert 0 < max(bytes_of) <= counted
+    assert max(bytes_of) > counted / 8  # Nor is much more counted than it takes.

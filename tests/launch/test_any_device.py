@@ -1,0 +1,43 @@
+"""A run that goes on on another kind of device than it began on."""
+
+import dataclasses
+import shutil
+
+import pytest
+
+from stillhouse.data.distilled import load
+from stillhouse.methods.device_kind import device_kind
+from stillhouse.server.checkpoints import CheckpointStore
+
+OTHER = "fused on cpu: another model"
+
+
+@pytest.fixture
+def begun_elsewhere(finished, tmp_path):
+    """The folder of a run whose checkpoint of step 8 is of another kind of device."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for name in ("result.json", "distilled.npz", "checkpoints/step-000012.npz"):
+        (folder / name).unlink()
+    store = CheckpointStore(folder / "checkpoints")
+    saved = store.latest()
+    assert saved.step == 8 and saved.meta["computed_by"][0].endswith(device_kind("cpu"))
+    store.save(dataclasses.replace(saved, meta={**saved.meta, "computed_by": [OTHER]}))
+    return folder
+
+
+def test_a_run_is_not_mixed_unasked(refused, small, begun_elsewhere):
+    line = refused("distill", *small, f"--out={begun_elsewhere}")
+    assert "the run computes on cpu: another model, this process on cpu: " in line
+    assert "--any_device" in line
+
+
+def test_asked_to_it_says_so_wherever_one_looks(stillhouse, small, begun_elsewhere):
+    result = stillhouse("distill", *small, f"--out={begun_elsewhere}", "--any_device")
+    assert result.code == 0, result.err
+    card = load(begun_elsewhere / "distilled.npz").card
+    here = f"fused on {device_kind('cpu')}"
+    assert card.computed_by == (OTHER, here) and "any_device" not in card.config
+    assert "can not be repeated" in (begun_elsewhere / "log.txt").read_text()
+    status = stillhouse("status", begun_elsewhere).out.splitlines()[-1]
+    assert status == f"computed by {OTHER}, and by {here}; its bits can not be repeated"
