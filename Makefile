@@ -19,6 +19,7 @@ help:
 	@echo "make test        linter, type check and tests; ARGS='-k kip' picks tests"
 	@echo "make oracle      every backend against float64, at ordinary and at degenerate images"
 	@echo "make lint        linter and type check alone"
+	@echo "make gpu-check   errors, speed and bits on this machine's GPU, in some minutes"
 	@echo "make bazel-test  the same tests by Bazel"
 	@echo "make clean       remove build products and caches; distclean: environments too"
 	@echo "PYTHON=python3.11 after any of them takes that Python, in .venv-3.11"
@@ -49,6 +50,10 @@ demo:
 	  --dataset=digits --method=kip --architecture=convnet --depth=3 --ipc=1 --steps=100 \
 	  --target_batch=1000 --learning_rate=0.04 --learn_labels --transform=standardise --seed=0 \
 	  --out=runs/digits
+
+# With a JAX for GPUs and the extra cuda, see docs/gpu.md.
+gpu-check:
+	@$(VENV) && cd benchmarks && "$$venv/bin/python" gpu.py $(ARGS)
 
 bazel-test:
 	@scripts/bazel_test.sh $(ARGS)

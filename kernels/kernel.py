@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-from stillhouse.kernels.architecture import Architecture
+from stillhouse.kernels.architecture import Architecture, Conv
 from stillhouse.kernels.spec import KernelSpec
 
-BACKENDS = ("auto", "fused", "xla", "neural_tangents")
+BACKENDS = ("auto", "fused", "cuda", "xla", "neural_tangents")
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ def kernel(spec: KernelSpec, *, backend: str = "auto", threads: int | None = Non
 
     Args:
         spec: the architecture and the kind of kernel.
-        backend: "fused" (the CPU, float32, the fastest there), "xla" (every device),
-            "neural_tangents" (the reference; slow, and large in memory), or "auto" for the
-            fastest that can compute `spec` here.
+        backend: "fused" (the CPU, float32, the fastest there), "cuda" (NVIDIA's GPUs, float32, the
+            fastest there), "xla" (every device), "neural_tangents" (the reference; slow, and large
+            in memory), or "auto" for the fastest that can compute `spec` here.
         threads: how many threads to use, by default one for each core.
 
     Raises:
@@ -99,11 +99,15 @@ def kernel(spec: KernelSpec, *, backend: str = "auto", threads: int | None = Non
         raise ValueError(f"`backend` must be one of {list(BACKENDS)}, got {backend!r}")
     if backend == "auto":
         backend = _fastest(spec)
-    # Each is imported when it is asked for: one needs Numba, one JAX, one neural_tangents.
+    # Each is imported when it is asked for: they need Numba, CUDA, JAX, neural_tangents.
     if backend == "fused":
         from stillhouse.kernels.fused import FusedKernel
 
         return FusedKernel(spec, threads=threads)
+    if backend == "cuda":
+        from stillhouse.kernels.cuda import CudaKernel
+
+        return CudaKernel(spec, threads=threads)
     if backend == "xla":
         from stillhouse.kernels.xla import XlaKernel
 
@@ -118,6 +122,15 @@ def _fastest(spec: KernelSpec) -> str:
 
     from stillhouse.kernels.fused import unsupported_reason
 
+    if jax.default_backend() == "gpu" and any(
+        isinstance(layer, Conv) for layer in spec.architecture.layers
+    ):
+        from stillhouse.kernels.cuda import missing_reason
+
+        reason = missing_reason()
+        if reason is None:
+            return "cuda"
+        _say_once(f"{reason}; taking the slower xla")
     if jax.default_backend() != "cpu":
         return "xla"
     reason = unsupported_reason(spec.architecture)

@@ -22,7 +22,7 @@ fi
 
 case $version in
   3.10) extras=launchpad,neural-tangents,test,dev ;;
-  *) extras=ray,test,dev ;; # Launchpad and the neural-tangents that works beside it end at 3.10.
+  *) extras=cuda,ray,test,dev ;; # Launchpad and the neural-tangents that works beside it end at 3.10.
 esac
 
 stamp=$venv/stillhouse-setup

@@ -1,6 +1,7 @@
 """The `fused` backend: kernels on the CPU by loops that keep each displacement plane in cache."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,6 +48,7 @@ class FusedKernel(RefinedKernel):
         # Without convolutions everything is computed in float64 anyway.
         convolutional = any(isinstance(layer, Conv) for layer in spec.architecture.layers)
         super().__init__(spec, threads=threads, refined=convolutional)
+        self._network: Callable[[tuple[int, ...]], Network]
         self._network = functools.lru_cache(maxsize=8)(functools.partial(Network, spec))
 
     def _block(self, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One kernel at one image size: the image layers, the dense layers, and which kernel is wanted."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -17,8 +18,21 @@ from stillhouse.kernels.threads import Workers
 class Network:
     """Kernels of panels: as many images on either side as may be prepared at a time."""
 
-    def __init__(self, spec: KernelSpec, image_shape: tuple[int, int, int]) -> None:
-        """Lay out the work for images `[h, w, c]`."""
+    def __init__(
+        self,
+        spec: KernelSpec,
+        image_shape: tuple[int, int, int],
+        *,
+        convolutional: Callable[[tuple[int, int, int]], Body] | None = None,
+    ) -> None:
+        """Lay out the work for images `[h, w, c]`.
+
+        Args:
+            spec: the architecture and kind.
+            image_shape: `[h, w, c]`.
+            convolutional: makes the image layers of a network with convolutions, from the shape of
+                the images that the first of them sees; by default those of the fused loops.
+        """
         height, width, channels = image_shape
         architecture = spec.architecture
         self._shape = image_shape
@@ -27,7 +41,10 @@ class Network:
         self._is_ntk = spec.kind == "ntk"
         self._body: Body
         if any(isinstance(layer, Conv) for layer in architecture.layers):
-            self._body = ConvolutionalBody(architecture, pooled, with_t=self._is_ntk)
+            make = convolutional or functools.partial(
+                ConvolutionalBody, architecture, with_t=self._is_ntk
+            )
+            self._body = make(pooled)
         else:
             self._body = FlatBody(pooled)
         self._tail = DenseTail(architecture.dense_layers, smallest_gap=self._body.smallest_gap)
