@@ -1,6 +1,7 @@
 """Measure everything on a GPU: is it right, how fast, and the same bits twice.
 
     python benchmarks/gpu.py                  # on a machine with a GPU; make gpu-check is the same
+    python benchmarks/gpu.py --only rates runs
     python benchmarks/gpu.py --write docs     # also write gpu-table.md
 
 Takes some minutes. Blocks are timed from arrays to arrays, all of the work on the processor with
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--write", type=Path, help="folder for gpu-table.md")
     options = parser.parse_args()
     reason = missing_reason()
@@ -63,8 +65,8 @@ def main() -> None:
     lines = [f"# Measured on one {first_device().name}", "", setting(), ""]
     print("\n".join(lines), flush=True)
     is_right = True
-    for part in (errors, rates, blocks, runs, networks):
-        for line, holds in part():
+    for part in options.only:
+        for line, holds in PARTS[part]():
             print(line, flush=True)
             lines.append(line)
             is_right &= holds
@@ -241,6 +243,11 @@ def peak() -> float:
     properties, capability = device.properties, tuple(device.compute_capability)
     units = properties.multiprocessor_count * UNITS.get(capability, ANY_OTHER)
     return 2.0 * units * 1e3 * properties.clock_rate
+
+
+PARTS: dict[str, Callable[[], Iterator[Line]]] = {
+    part.__name__: part for part in (errors, rates, blocks, runs, networks)
+}
 
 
 if __name__ == "__main__":

@@ -29,13 +29,20 @@ from stillhouse.workers.local import LocalRunner
 _KERNEL_BYTES = 400 * 2**20
 
 
-def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: bool = True) -> Job:
+def prepare(
+    config: DistillConfig,
+    dataset: Dataset | None = None,
+    *,
+    for_real: bool = True,
+    elsewhere: bool = False,
+) -> Job:
     """Check settings against data, memory and folder, and return what they make.
 
     Args:
         config: the settings.
         dataset: what to distil, where it is at hand; None to load what the settings name.
         for_real: check memory and folder too, as for a run that follows.
+        elsewhere: whether nothing is computed in this process, which then needs no GPU.
 
     Raises:
         ValueError: if anything about them is wrong.
@@ -64,6 +71,8 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
     if for_real:
         check_memory(cost, available_memory())
     context = Context(config.compute.backend, config.compute.threads)
+    asked = config.compute.backend
+    backend = asked if elsewhere and asked == "cuda" else method.backend(context)  # Raises.
     job = Job(
         config=config,
         dataset=dataset,
@@ -71,7 +80,7 @@ def prepare(config: DistillConfig, dataset: Dataset | None = None, *, for_real: 
         targets=targets,
         schedule=schedule,
         cost=cost,
-        backend=method.backend(context),  # Raises if it cannot.
+        backend=backend,
         runner=LocalRunner(context),
         folder=RunFolder(out or _default_folder(config, dataset, networks, support_size)),
         learning=learning,

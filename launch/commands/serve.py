@@ -21,7 +21,7 @@ def run(config: ServeConfig) -> int:
         import_courier()
         _, port = parse_address(config.listen.address, "address")
         check_port(port)
-        job = prepare(config)
+        job = prepare(config, elsewhere=True)
     if summarise_if_finished(job):
         return 0
     with StopSignals() as signals:

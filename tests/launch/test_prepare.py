@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from stillhouse.kernels.cuda import missing_reason
 from stillhouse.launch import prepare as module
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import (
+    ComputeConfig,
     DataConfig,
     DistillConfig,
     MethodConfig,
@@ -105,6 +107,19 @@ def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
     assert job.config.own.networks() == ("fc:1",)
     assert job.schedule.steps == 300
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(missing_reason() is None, reason="there is a GPU here")
+def test_a_server_of_gpus_needs_none(spots, tmp_path):
+    config = DistillConfig(
+        data=DataConfig(dataset=str(spots)),
+        compute=ComputeConfig("cuda"),
+        run=RunConfig(out=str(tmp_path / "run")),
+        own=KipSettings("convnet", depth=1),
+    )
+    assert prepare(config, elsewhere=True).backend == "cuda"
+    with pytest.raises(ValueError, match="cuda backend"):
+        prepare(config)
 
 
 def test_the_steps_of_label_solve_are_its_chunks(spots, tmp_path):
