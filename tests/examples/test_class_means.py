@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import stillhouse as sh
+from stillhouse.methods.registry import METHODS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "class_means.py"
 SETTINGS = ("--method=class_means", "--dataset=digits", "--architecture=fc", "--steps=8")
@@ -43,7 +44,8 @@ def example():
     spec = importlib.util.spec_from_file_location("class_means", EXAMPLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    del METHODS["class_means"]  # Other tests of this process count the methods.
 
 
 def test_images_become_the_means_of_their_classes(alone):
