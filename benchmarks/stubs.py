@@ -20,7 +20,7 @@ from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import serve_courier
 from stillhouse.methods.programs import KernelBlock, KernelGram
-from stillhouse.methods.tasks import PROTOCOL, Task
+from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
@@ -211,8 +211,7 @@ def bandwidth() -> float:
         running.start()
         with serve_courier(service, port):
             server = CourierServer(f"localhost:{port}")
-            info = {"version": __version__, "protocol": PROTOCOL, "device": "cpu"}
-            worker = server.register(info)["worker"]
+            worker = server.register(registration("cpu", 1, "xla"))["worker"]
             while not (tasks := server.lease(worker, 1)["tasks"]):
                 time.sleep(0.01)
             started = time.monotonic()

@@ -103,8 +103,13 @@ def read_npz(
     return arrays
 
 
+def _zip_of(archive: NpzFile) -> zipfile.ZipFile:
+    assert archive.zip is not None  # Until it is closed.
+    return archive.zip
+
+
 def _member(archive: NpzFile, name: str) -> zipfile.ZipInfo:
-    members = archive.zip.NameToInfo
+    members = _zip_of(archive).NameToInfo
     return members.get(f"{name}.npy") or members[name]
 
 
@@ -116,7 +121,7 @@ def _check_header(archive: NpzFile, name: str) -> None:
     member = _member(archive, name)
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError("compressed in a way that NumPy does not write")  # Some ask for gigabytes.
-    with archive.zip.open(member) as file:
+    with _zip_of(archive).open(member) as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             return  # Something else than an array, which is all that NumPy will say of it.
         file.seek(0)

@@ -110,7 +110,7 @@ def train_network(
             values_of_last.append(values)
         if progress is not None:
             progress(step, float(values[0]))
-    loss, right = np.mean(values_of_last, axis=0, dtype=np.float64)
+    loss, right = np.array(values_of_last, np.float64).mean(axis=0)
     tested = accuracy(
         programs, params, state, data.x_test, data.y_test, prepare=data.transform.apply
     )

@@ -45,10 +45,15 @@ MODULES = [
 DATA = [
     "py.typed",
     *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
+    *(
+        f"kernels/cuda/source/{name}.cuh"
+        for name in ("backward", "device", "duals", "entry", "forward", "memory", "rows")
+    ),
 ]
 # Distributions whose module has another name.
 MODULE_OF = {
     "absl-py": "absl",
+    "cuda-core": "cuda",
     "dm-launchpad": "launchpad",
     "dm-reverb": "reverb",
     "pillow": "PIL",
@@ -150,6 +155,8 @@ def modules_of(requirements):
 def test_the_package_declares_what_it_imports_and_imports_what_it_declares():
     core = modules_of(PROJECT["project"]["dependencies"])
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = modules_of(extras["launchpad"] + extras["neural-tangents"] + extras["ray"])
+    optional = modules_of(
+        extra for name in ("cuda", "launchpad", "neural-tangents", "ray") for extra in extras[name]
+    )
     assert imported_packages() - core - optional == set()
     assert core - imported_packages() == {"jaxlib"}  # which jax imports

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -119,7 +120,8 @@ def _without_paths(content: bytes, distilled: DistilledSet) -> tuple[bytes, Dist
     card = dataclasses.replace(distilled.card, config=config)
     distilled = dataclasses.replace(distilled, card=card)
     buffer = io.BytesIO()
-    np.savez(buffer, **distilled_arrays(distilled))
+    arrays: dict[str, Any] = distilled_arrays(distilled)
+    np.savez(buffer, **arrays)
     return buffer.getvalue(), distilled
 
 

@@ -81,8 +81,8 @@ def test_a_compiled_block_takes_no_more_than_is_counted(monkeypatch, architectur
     kernel._listed_pairs = listed._replace(backward=measured(listed.backward))
     x = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
     kernel.gram_vjp(x, np.ones((4, 4), np.float32))
-    if None in bytes_of:
+    if not all(bytes_of):  # None, or 0 whatever the program, as the oldest say.
         pytest.skip("this JAX does not say what memory a program takes")
     counted = lanes * memory.pair_bytes(architecture, SHAPE[:2])
-    assert 0 < max(bytes_of) <= counted
+    assert max(bytes_of) <= counted
     assert max(bytes_of) > counted / 8  # Nor is much more counted than it takes.
