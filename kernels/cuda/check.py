@@ -13,6 +13,7 @@ import numpy as np
 from stillhouse.kernels.cuda.compiler import cache_folder, fingerprint, write_whole
 from stillhouse.kernels.cuda.device import Device
 from stillhouse.kernels.cuda.plan import make_plan
+from stillhouse.kernels.cuda.program import source
 from stillhouse.kernels.kernel import Kernel
 
 _LOGGER = logging.getLogger(__name__)
@@ -34,8 +35,8 @@ def agrees(
         device: the device.
     """
     assert kernel.spec is not None
-    source = make_plan(kernel.spec, image_shape, device.shared_bytes).source
-    path = cache_folder() / f"{fingerprint(source, device.toolchain, device.name)}.json"
+    program = source(make_plan(kernel.spec, image_shape, device.shared_bytes))
+    path = cache_folder() / f"{fingerprint(program, device.toolchain, device.name)}.json"
     known = _read(path)
     if known is None:
         known = _differences(kernel, reference, image_shape)

@@ -13,6 +13,7 @@ import numpy as np
 
 from stillhouse.kernels.cuda.device import Device, Memory
 from stillhouse.kernels.cuda.plan import DeviceLevel, DevicePlan
+from stillhouse.kernels.cuda.program import kernel_names, source
 from stillhouse.kernels.fused.lanes import LANES
 from stillhouse.kernels.fused.tables import Side
 from stillhouse.kernels.threads import Workers
@@ -47,7 +48,7 @@ class PairLoops:
         """Compile the network's kernels for the device."""
         self._plan = plan
         self._device = device
-        self._kernels = device.load(plan.source, plan.kernels)
+        self._kernels = device.load(source(plan), kernel_names(plan))
 
     def upload(self, images: np.ndarray, groups: Sequence[Side], workers: Workers) -> DeviceImages:
         """Bring images to the device.

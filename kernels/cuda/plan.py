@@ -1,4 +1,4 @@
-"""How a network is laid out on a GPU: a struct of constants for each level, which the sources read.
+"""How a network is laid out on a GPU: the constants of each level.
 
 A level is the filters and ReLUs at one resolution, see `kernels.band`. A warp holds some groups of
 lanes; a group has two displacements of the band along the width, and a lane of it some neighbouring
@@ -149,20 +149,6 @@ class DevicePlan:
 
     levels: tuple[DeviceLevel, ...]
     readout_scale: float
-
-    @property
-    def source(self) -> str:
-        """The whole program as C++, for a folder of sources to include from."""
-        numbers = range(len(self.levels))
-        structs = [_struct(f"Level{i}", self.levels[i]) for i in numbers]
-        kernels = [f"LEVEL_KERNELS({i})" for i in numbers]
-        return "\n".join(['#include "device.cuh"', *structs, '#include "entry.cuh"', *kernels, ""])
-
-    @property
-    def kernels(self) -> tuple[str, ...]:
-        """The names of its kernels."""
-        numbers = range(len(self.levels))
-        return (*(f"{way}{i}" for i in numbers for way in ("forward", "backward")), "add_runs")
 
     @property
     def forward_floats(self) -> int:
@@ -364,32 +350,3 @@ def _block(
     raise NotImplementedError(
         f"images of this size: a pair takes {size} bytes of shared memory, of {shared_bytes}"
     )
-
-
-def _struct(name: str, level: DeviceLevel) -> str:
-    lines = [f"struct {name} {{"]
-    for field, value in dataclasses.asdict(level).items():
-        if not isinstance(value, tuple):
-            kind = "bool" if isinstance(value, bool) else "int"
-            lines.append(f"  static constexpr {kind} {_camel(field)} = {int(value)};")
-    for function, values in (("scale", level.scales), ("bias", level.biases)):
-        lines.append(f"  __device__ static constexpr float {function}(int layer) {{")
-        lines += [f"    if (layer == {i}) return {v:.9e}f;" for i, v in enumerate(values)]
-        lines += ["    return 0.f;", "  }"]
-    lines += [_TAKEN, "};"]
-    return "\n".join(lines)
-
-
-def _camel(field: str) -> str:
-    return "k" + "".join(word.capitalize() for word in field.split("_"))
-
-
-# Whether the readout takes the entry at p with displacement d, along one dimension.
-_TAKEN = """\
-  __device__ static constexpr bool taken(int p, int d, int size, int reach) {
-    if (!kPooledReadout)
-      return p >= 0 && p < size && p + d >= 0 && p + d < size && d >= -reach && d <= reach;
-    const int cell = p >> 1, D = ((p + d) >> 1) - cell;
-    return D >= -reach && D <= reach && cell >= 0 && cell < size / 2 && cell + D >= 0 &&
-           cell + D < size / 2;
-  }"""

@@ -1,4 +1,9 @@
-// The rows of a displacement plane, two at a time, on their way through a level's layers.
+// The rows of a displacement plane on their way through a level's layers.
+//
+// A level V is a struct of constants, see plan.py. For each displacement d = (di, dj) of its band, the
+// pixels p of the first image with p + d inside the second form a plane, which holds n and t of p and
+// p + d. A warp has some groups of lanes; a lane of group e has neighbouring pixels of a row, for the
+// displacements dj = 2 e and 2 e + 1. di and the rows run in sequence.
 #pragma once
 
 #include "duals.cuh"

@@ -79,10 +79,3 @@ def test_networks_of_the_papers_fit(architecture, shape):
         assert level.forward_threads <= 256
         assert level.lanes * level.pixels >= level.width
         assert level.lanes <= 32
-
-
-def test_the_program_names_its_kernels():
-    found = plan(convnet(2))
-    assert found.kernels == ("forward0", "backward0", "forward1", "backward1", "add_runs")
-    assert "struct Level1 {" in found.source
-    assert "LEVEL_KERNELS(1)" in found.source
