@@ -84,8 +84,8 @@ def train_networks(
         progress: called after each step, a few steps late.
 
     Raises:
-        ValueError: if shapes do not agree, a class is unknown, or the images are too small for the
-            network.
+        ValueError: if shapes do not agree, a class is unknown, the images are too small for the
+            network, or the device cannot hold a step.
         FloatingPointError: if every network diverges, or has no finite outputs to begin with.
 
     References:
@@ -134,6 +134,7 @@ def train_on_draws(
         check_classes(y_test, train.targets.shape[1], "`y_test`")
         h, w, c = train.images.shape[1:]
         programs = programs_for(config.network, config.objective, (h, w, c), train.targets.shape[1])
+        programs.check_batch(min(config.batch_size, len(train.images)))
         runs.append(_Training(config, programs, number, train, x_test, y_test, progress).run())
     if all(run.diverged_at is not None for run in runs):
         rate = runs[0].learning_rate

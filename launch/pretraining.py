@@ -21,6 +21,7 @@ from stillhouse.launch.signals import StopSignals
 from stillhouse.methods.algorithm import Interrupted
 from stillhouse.methods.programs import Context, TrainNetwork
 from stillhouse.methods.tasks import Task, TaskFailedError, TaskRunner
+from stillhouse.networks.descent import programs_for
 from stillhouse.networks.pool import PoolInfo
 from stillhouse.networks.pool_writer import PoolWriter
 from stillhouse.networks.training import images_of_fraction
@@ -113,6 +114,10 @@ def prepare_pretraining(config: PretrainConfig) -> PretrainJob:
         len(chosen),
         config.pool.seed,
     )
+    if config.engine.engine == "local":  # Another machine's device is its own to say.
+        shape, outputs = info.dataset.image_shape, len(info.dataset.class_names)
+        programs = programs_for(config.network.spec, config.recipe.objective, shape, outputs)
+        programs.check_batch(min(config.recipe.batch_size, len(chosen)))
     folder = PoolWriter(_folder(config, dataset), info, config.pool.networks)
     each = 4 * info.build().size * (1 + len(info.snapshot_steps))
     folder.check(bytes_needed=each * len(folder.missing()))

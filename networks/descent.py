@@ -14,6 +14,7 @@ import optax
 from stillhouse.data.arrays import slices
 from stillhouse.networks import NetworkSpec, build_network
 from stillhouse.networks.losses import loss_of
+from stillhouse.networks.memory import check_batch, prediction_batch, program_bytes
 from stillhouse.networks.network import Network, Params, State
 from stillhouse.networks.objective import Objective
 from stillhouse.networks.precision import full_precision
@@ -37,6 +38,8 @@ class Programs:
             after a step, and the loss and accuracy before it, `[2]`.
         predict: of parameters, state and images; to the outputs.
         kernel_product: of `v`, parameters, state and images, see `tangent_kernel_product`.
+        image_shape: height, width and channels.
+        num_classes: the number of outputs k.
     """
 
     network: Network
@@ -44,6 +47,32 @@ class Programs:
     step: Callable[..., Any]
     predict: Callable[..., jax.Array]
     kernel_product: KernelProduct
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+    def step_bytes(self, batch: int) -> int:
+        """Return the bytes that a step of so many images takes at most, see `program_bytes`."""
+        params, state = self.network.shapes
+        moments = jax.eval_shape(self.optimiser.init, params)
+        targets = _floats(batch, self.num_classes)
+        images = _floats(batch, *self.image_shape)
+        return program_bytes(self.step, params, moments, state, _floats(), images, targets)
+
+    def prediction_bytes(self, batch: int) -> int:
+        """Return the bytes that a prediction of so many images takes at most."""
+        return program_bytes(self.predict, *self.network.shapes, _floats(batch, *self.image_shape))
+
+    def check_batch(self, batch: int) -> None:
+        """Refuse a batch that cannot be trained with on JAX's default device.
+
+        Raises:
+            ValueError: if its memory cannot hold a step.
+        """
+        check_batch(self.step_bytes, batch)
+
+
+def _floats(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, np.float32)
 
 
 @functools.lru_cache(maxsize=8)
@@ -88,7 +117,8 @@ def programs_for(
     def outputs(params: Params, state: State, x: jax.Array) -> jax.Array:
         return network.apply(params, state, x, training=True)[0]
 
-    return Programs(network, optimiser, step, predict, tangent_kernel_product(outputs))
+    product = tangent_kernel_product(outputs)
+    return Programs(network, optimiser, step, predict, product, image_shape, num_classes)
 
 
 def descend(
@@ -147,10 +177,11 @@ def accuracy(
         state: the state.
         images: `[n, h, w, c]`.
         classes: integers `[n]`.
-        batch: images at a time; one size, so that it is compiled once.
+        batch: images at a time; one size, so that it is compiled once. Fewer where the device's
+            memory would not hold them.
         prepare: makes what the network sees of them, a batch at a time; None for the images.
     """
-    right = 0
+    right, batch = 0, _prediction_batch(programs, batch)
     for part in slices(len(images), batch):
         shown = np.asarray(prepare(images[part]) if prepare else images[part], np.float32)
         filled = np.zeros((batch, *shown.shape[1:]), np.float32)
@@ -158,3 +189,8 @@ def accuracy(
         outputs = np.asarray(programs.predict(params, state, filled))
         right += int(np.sum(outputs[: len(shown)].argmax(axis=1) == classes[part]))
     return right / len(images)
+
+
+@functools.lru_cache(maxsize=8)  # It is asked for at each evaluation, and traces the network.
+def _prediction_batch(programs: Programs, most: int) -> int:
+    return prediction_batch(programs.prediction_bytes, most)

@@ -58,6 +58,14 @@ class Network:
         """The length of what `pack` returns."""
         return sum(math.prod(shape) for _, shape in self.layout)
 
+    @property
+    def shapes(self) -> tuple[Params, State]:
+        """Parameters and state as shapes and dtypes alone, `jax.ShapeDtypeStruct`."""
+        leaves, tree = jax.tree_util.tree_flatten((self._params, self._state))
+        shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        params, state = jax.tree_util.tree_unflatten(tree, shapes)
+        return params, state
+
     def pack(self, params: Params, state: State) -> np.ndarray:
         """Return all that the network has become as one vector, float32 `[size]`."""
         leaves = jax.tree_util.tree_leaves((params, state))

@@ -77,13 +77,14 @@ def train_network(
         progress: told the step and its loss, a few steps late.
 
     Raises:
-        ValueError: if there is no such network for these images, or too few of them.
+        ValueError: if there is no such network for these images, or the device cannot hold a step.
         FloatingPointError: if the loss becomes NaN or infinite.
     """
     h, w, c = data.x_train.shape[1:]
     programs = programs_for(spec, recipe.objective, (h, w, c), data.num_classes)
     network = programs.network
     chosen = images_of_fraction(data.y_train, recipe.fraction, seed)
+    programs.check_batch(min(recipe.batch_size, len(chosen)))
     steps = recipe.steps(len(chosen))
     due = recipe.snapshot_steps(len(chosen))
     params, state = network.init(seed)

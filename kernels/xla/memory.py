@@ -1,11 +1,8 @@
 """How much memory a block takes on a device, and so how large it may be."""
 
-import os
-
-import jax
-
 from stillhouse.kernels.architecture import Architecture
 from stillhouse.kernels.band import pair_levels
+from stillhouse.kernels.device_memory import model_bytes
 
 # Arrays of the size of a level's row of displacements that are alive at once, and of the size of
 # what the next level gets, counted in XLA's own plans for the CPU: at most so many in the gradient
@@ -14,8 +11,6 @@ _ROWS, _BANDS = 40, 16
 # Beyond this a device is busy anyway; and a large part of it must stay for what else it computes.
 _MOST_BYTES = 1 << 32
 _SHARE = 8
-_USUAL_FRACTION = 0.75
-_FRACTIONS = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 
 
 def pair_bytes(architecture: Architecture, shape: tuple[int, int], itemsize: int = 4) -> int:
@@ -37,14 +32,8 @@ def pair_bytes(architecture: Architecture, shape: tuple[int, int], itemsize: int
 def block_bytes() -> int:
     """Return how many bytes a block may take on JAX's default device.
 
-    The same on every device of one model, whatever of it is free and whatever share of it JAX was
-    given: block sizes decide the order of sums, and so the last bits.
+    The same on every device of one model: block sizes decide the order of sums, and so the last
+    bits.
     """
-    stats = jax.local_devices()[0].memory_stats()
-    limit = (stats or {}).get("bytes_limit", 0)
-    if not limit:
-        return _MOST_BYTES
-    given = next((os.environ[name] for name in _FRACTIONS if os.environ.get(name)), None)
-    total = limit / (float(given) if given else _USUAL_FRACTION)
-    # A power of two: drivers keep a little for themselves, one more than another.
-    return min(_MOST_BYTES, (1 << int(total).bit_length() - 1) // _SHARE)
+    total = model_bytes()
+    return _MOST_BYTES if total is None else min(_MOST_BYTES, total // _SHARE)

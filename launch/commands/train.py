@@ -52,7 +52,8 @@ def run(settings: Settings) -> int:
         out = _folder(settings)
         subject = _subject(settings)
         shape, classes = subject.dataset.image_shape, subject.dataset.num_classes
-        programs_for(config.network, config.objective, shape, classes)
+        programs = programs_for(config.network, config.objective, shape, classes)
+        programs.check_batch(min(config.batch_size, len(subject.distilled.images)))
     if is_own(subject.distilled, subject.dataset) is False:
         print("note: the set was distilled from other data than these", file=sys.stderr)
     if not quiet:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.launch.commands import pretrain
+from stillhouse.networks import memory
 from stillhouse.networks.pool import Pool
 
 SMALL = ("--network=mlp", "--width=8", "--depth=1", "--epochs=2", "--batch_size=48")
@@ -93,6 +94,12 @@ def test_what_does_not_fit_is_one_line(refused, spots, tmp_path, flags, says):
     network = () if any("network" in flag for flag in flags) else SMALL
     dataset = () if any("dataset" in flag for flag in flags) else (f"--dataset={spots}",)
     assert says in refused("pretrain", *dataset, *network, *flags)
+
+
+def test_a_batch_that_the_device_cannot_hold_is_refused_before_a_step(refused, spots, monkeypatch):
+    monkeypatch.setattr(memory, "given_bytes", lambda: 1000)
+    said = refused("pretrain", f"--dataset={spots}", *SMALL, "--out=pool")
+    assert "a batch of 48 images takes" in said and "use a smaller network" in said
 
 
 def test_the_folder_of_another_pool_is_refused(stillhouse, refused, spots):

@@ -6,6 +6,7 @@ import pytest
 from stillhouse.analysis import baselines, train_config
 from stillhouse.data.distilled import load_distilled
 from stillhouse.launch.settings import train as settings
+from stillhouse.networks import memory
 
 SMALL = ("--network=mlp", "--width=8", "--depth=1", "--steps=40", "--seeds=2")
 
@@ -97,6 +98,14 @@ def test_a_network_that_diverges_is_one_line_with_a_way_out(stillhouse, finished
 def test_what_does_not_fit_is_one_line(refused, finished, tmp_path, flags, says):
     (tmp_path / "taken").write_text("a file")
     assert says in refused("train", finished, *flags)
+
+
+def test_a_batch_that_the_device_cannot_hold_is_refused_before_a_step(
+    refused, finished, monkeypatch
+):
+    monkeypatch.setattr(memory, "given_bytes", lambda: 1000)
+    said = refused("train", finished, *SMALL)
+    assert "a batch of 3 images takes" in said and "use a smaller network" in said
 
 
 def test_a_foreign_set_is_asked_for_what_it_does_not_say(refused, finished, spots, tmp_path):
