@@ -77,7 +77,7 @@ class Dataset:
                 "class out of the names"
             )
         if all(np.array_equal(image, self.x_train[0]) for image in self.x_train[1:]):
-            raise ValueError("all images of `x_train` are the same: there is nothing to learn")
+            raise ValueError("all train images are the same: there is nothing to learn")
 
     def __repr__(self) -> str:
         shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")

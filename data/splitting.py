@@ -26,8 +26,8 @@ def stratified_split(
     # Imported here: scikit-learn takes half a second, and most datasets come with a test set.
     from sklearn.model_selection import train_test_split
 
-    if not 0.0 < test_fraction < 1.0:
-        raise ValueError(f"`test_fraction` must be between 0 and 1, got {test_fraction}")
+    if np.asarray(test_fraction).dtype.kind not in "iuf" or not 0.0 < test_fraction < 1.0:
+        raise ValueError(f"`test_fraction` must be between 0 and 1, got {test_fraction!r}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"`seed` of the split must be between 0 and 2**32 - 1, got {seed}")
     classes, counts = np.unique(labels, return_counts=True)

@@ -98,6 +98,8 @@ def distill(
         ((10, 8, 8, 1), (10, 10))
     """
     given = _given(locals())
+    if out is not None and (not isinstance(out, str | os.PathLike) or not os.fspath(out)):
+        raise ValueError(f"`out` must be a path, got {out!r}")
     dataset = _dataset(
         *(images, labels, test_images, test_labels),
         name=name,

@@ -13,6 +13,7 @@ from stillhouse.analysis.figures import curves, image_grid
 from stillhouse.data.archive import write_npz
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.distilled import load_distilled, space_arrays
+from stillhouse.data.printing import printable
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import BAD_INPUT, STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.job import Job
@@ -210,6 +211,8 @@ def _summarise(job: Job) -> None:
     assert result is not None, "the run is finished"
     file = shlex.quote(str(job.folder.distilled))
     dataset = shlex.quote(job.config.data.dataset)
+    # A folder of a stranger's may be called anything.
+    file, dataset = printable(file), printable(dataset)
     _say_if_worse(job, result)
     print(
         f"test accuracy {result['test_accuracy']:.4f}, half mse {result['test_mse']:.5f}: "

@@ -77,6 +77,14 @@ def test_the_fingerprint_follows_every_value_shape_and_dtype(arrays):
     assert changed(name="other", class_names=list("abcd")) == changed()
 
 
+@pytest.mark.parametrize("value", [7, 0.5])
+def test_images_that_are_all_the_same_are_refused(arrays, value):
+    same = {name: np.full_like(arrays[name], value, dtype=type(value)) for name in arrays}
+    labels = {name: arrays[name] for name in ("y_train", "y_test")}
+    with pytest.raises(ValueError, match="all train images are the same: there is nothing to"):
+        dataset_from_arrays(**{**same, **labels})
+
+
 def test_the_fingerprint_is_the_same_on_every_machine():
     images = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
     dataset = dataset_from_arrays(images, [0, 1, 0, 1], images, [0, 1, 0, 1])

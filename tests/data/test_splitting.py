@@ -23,7 +23,7 @@ def test_the_number_of_test_images_is_rounded_up():
     assert len(stratified_split(np.arange(21) % 2, 0.1, seed=0)[1]) == 3
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, np.nan])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, np.nan, "0.2", None])
 def test_a_fraction_outside_zero_and_one_is_refused(fraction):
     with pytest.raises(ValueError, match="`test_fraction` must be between 0 and 1"):
         stratified_split(np.arange(20) % 2, fraction, seed=0)

@@ -108,13 +108,16 @@ def test_scalars_of_numpy_are_numbers(spots_arrays):
         ({"method": "label_solve", "steps": 5}, "`steps` has no meaning for"),
         ({"method": "label_solve", "augment": True}, "`augment` has no meaning for"),
         ({"test_fraction": 2.0}, "`test_fraction` must be between 0 and 1"),
+        ({"test_fraction": "a"}, "`test_fraction` must be between 0 and 1, got 'a'"),
         ({"transform": "zca:norm=no"}, "`transform` must be made of known parts"),
+        ({"out": 3}, "`out` must be a path, got 3"),
+        ({"out": ""}, "`out` must be a path, got ''"),
     ],
 )
 def test_a_wrong_type_or_value_names_the_argument(spots_arrays, tmp_path, wrong, says):
-    settings = {"architecture": "fc", **wrong}
+    settings = {"architecture": "fc", "out": tmp_path / "run", **wrong}
     with pytest.raises(ValueError, match=says):
-        sh.distill(*spots_arrays, out=tmp_path / "run", **settings)
+        sh.distill(*spots_arrays, **settings)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -68,6 +68,14 @@ def test_the_end_says_where_things_are_and_what_to_do_next(stillhouse, small, tm
     assert "step 12/12" in (tmp_path / "my run" / "log.txt").read_text()
 
 
+def test_the_end_escapes_the_name_of_the_dataset(stillhouse, spots, tmp_path):
+    odd = tmp_path / "\x1b[2J.npz"
+    odd.write_bytes(spots.read_bytes())
+    result = stillhouse("distill", f"--dataset={odd}", "--architecture=fc", "--steps=1", "--out=a")
+    assert result.code == 0 and r"\x1b[2J.npz" in result.out
+    assert "\x1b" not in result.out
+
+
 def test_a_finished_run_begun_again_does_nothing(stillhouse, small, tmp_path):
     assert stillhouse("distill", *small, "--out=run").code == 0
     (tmp_path / "run" / "curves.png").unlink()
