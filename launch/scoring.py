@@ -62,6 +62,11 @@ def evaluate(
         ValueError: if set, data and settings do not fit together, or something is missing.
         FloatingPointError: if the predictions are not finite.
     """
+    if not isinstance(distilled, DistilledSet):
+        raise ValueError(
+            f"`distilled` must be a DistilledSet, got {type(distilled).__name__}; "
+            "`load_distilled` reads one from a file"
+        )
     asked = _asked(architecture, depth, kernel, transform, regularisation)
     spec = _kernel(distilled, asked)
     computer = LocalComputer(backend, threads)

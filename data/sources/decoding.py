@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -203,6 +204,21 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     picture = Image.fromarray(image[..., 0] if grey else image)
     resized = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR))
     return resized[..., np.newaxis] if grey else resized
+
+
+def check_image_size(size: Any) -> None:
+    """Check that a size to resize to is a height and a width, or None for no resizing.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if size is None:
+        return
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(f"`image_size` must be (height, width), such as (32, 32), got {size!r}")
+    for pixels in size:
+        if isinstance(pixels, bool) or not isinstance(pixels, int | np.integer) or pixels < 1:
+            raise ValueError(f"`image_size` must be two whole numbers, 1 or more, got {size!r}")
 
 
 def decoding_pool() -> concurrent.futures.ThreadPoolExecutor:

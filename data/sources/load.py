@@ -8,6 +8,7 @@ from typing import Any
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.sources.cifar import has_cifar, load_cifar
+from stillhouse.data.sources.decoding import check_image_size
 from stillhouse.data.sources.digits import load_digits
 from stillhouse.data.sources.idx import has_idx, load_idx
 from stillhouse.data.sources.image_folder import has_image_folder, load_image_folder
@@ -76,6 +77,7 @@ def load_dataset(
         OSError: if the path does not exist or cannot be read.
     """
     source = os.fspath(source)
+    check_image_size(image_size)
     options: dict[str, Any] = {
         "test_fraction": test_fraction,
         "seed": seed,

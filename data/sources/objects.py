@@ -13,7 +13,12 @@ import numpy as np
 from stillhouse.data.archive import listed
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
-from stillhouse.data.sources.decoding import ImageStack, decoding_pool, resize_image
+from stillhouse.data.sources.decoding import (
+    ImageStack,
+    check_image_size,
+    decoding_pool,
+    resize_image,
+)
 from stillhouse.data.sources.naming import chosen_column, resized_note
 from stillhouse.data.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 
@@ -72,6 +77,7 @@ def dataset_from(
         train = splits["train"]
         if test is None:
             test = next((splits[key] for key in ("test", "validation") if key in splits), None)
+    check_image_size(image_size)
     reader = _Reader(image_size, image_column, label_column)
     x_train, y_train = reader.arrays(train, "the train data")
     x_test, y_test = (None, None) if test is None else reader.arrays(test, "the test data")

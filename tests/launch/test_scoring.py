@@ -62,6 +62,11 @@ def test_images_of_another_scale_or_shape_are_refused(distilled, dataset):
         bare.predict(dataset.x_test)
 
 
+def test_a_path_is_no_set():
+    with pytest.raises(ValueError, match="must be a DistilledSet, got str; `load_distilled` reads"):
+        sh.evaluate("distilled.npz", "digits")
+
+
 def test_sets_and_datasets_are_shown_in_a_few_lines(distilled, dataset):
     first, second, *_ = repr(distilled).split("\n")
     assert first == "DistilledSet of 3 images of 6x6x1, 3 classes"

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from stillhouse.data.sources import load_dataset
+from stillhouse.data.sources import dataset_from, load_dataset
 
 
 @pytest.fixture
@@ -114,3 +114,11 @@ def test_every_list_of_layouts_has_those_of_medmnist_and_of_folders(tmp_path):
     np.savez(tmp_path / "w.npz", w=np.zeros(3))
     with pytest.raises(ValueError, match="`train_images`, `train_labels`, `test_images`"):
         load_dataset(tmp_path / "w.npz")
+
+
+@pytest.mark.parametrize("size", [8, "8x8", (8,), (8, 0), (8.0, 8), (True, 8)])
+def test_a_size_that_is_no_height_and_width_is_refused(tmp_path, size):
+    with pytest.raises(ValueError, match="`image_size` must be .*, got"):
+        load_dataset(tmp_path, image_size=size)
+    with pytest.raises(ValueError, match="`image_size` must be .*, got"):
+        dataset_from((np.zeros((4, 2, 2)), [0, 1, 0, 1]), image_size=size)
