@@ -56,7 +56,7 @@ def test_a_wrong_setting(refused, spots, flags, says):
         ("sizes", {"images": IMAGES, "labels": LABELS[:39]}, "40 images"),
         ("fractions", {"images": IMAGES, "labels": LABELS + 0.5}, "label"),
         ("nan", {"images": IMAGES + np.nan, "labels": LABELS}, "NaN|finite"),
-        ("constant", {"images": IMAGES * 0, "labels": LABELS}, "all images of `x_train` are the s"),
+        ("constant", {"images": IMAGES * 0, "labels": LABELS}, "all train images are the s"),
         ("flat", {"images": IMAGES.reshape(40, -1), "labels": LABELS}, "reshape"),
         ("keys", {"pictures": IMAGES}, "images"),
     ],

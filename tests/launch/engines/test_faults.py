@@ -118,8 +118,8 @@ def test_the_clocks_of_the_server_jump(
 def test_the_tasks_of_a_killed_worker_run_again_within_two_heartbeats(
     processes, port, worker, eventually, tmp_path
 ):
-    # Tasks of seconds, and the heartbeat that a server has by default.
-    problem = ("--dataset=digits", "--ipc=20", "--target_batch=1300", "--steps=50")
+    # Passes of many seconds, and the heartbeat that a server has by default.
+    problem = ("--dataset=digits", "--ipc=120", "--target_batch=1300", "--steps=50")
     server = processes.start(
         *("serve", f"--address=localhost:{port}", *problem, "--eval_every=0", "--out=run")
     )
