@@ -49,6 +49,7 @@ BLOCKS = [2**k for k in range(4, 11)]  # images on either side
 UNITS = {(8, 0): 64}
 ANY_OTHER = 128
 STEPS = 20
+REPEATS = 3  # the fastest counts
 
 
 def main() -> None:
@@ -109,10 +110,7 @@ def rates() -> Iterator[Line]:
     for side, channels in SIZES:
         forward_operations, vjp_operations = roofline.operations(side, channels)
         for backend in BACKENDS:
-            n1, n2 = PAIRS[backend]
-            one, x1, x2, g = block(backend, n1, n2, side, channels)
-            forward = n1 * n2 / seconds(lambda k=one, a=x1, b=x2: k.block(a, b))
-            vjp = n1 * n2 / seconds(lambda k=one, a=x1, b=x2, c=g: k.vjp(a, b, c, wrt=(0,)))
+            forward, vjp = block_rates(backend, PAIRS[backend], side, channels)
             shares = forward * forward_operations / peak(), vjp * vjp_operations / peak()
             yield (
                 f"| {side}x{side}x{channels} | {backend} | {forward:,.0f} | {shares[0]:.0%} | "
@@ -128,9 +126,7 @@ def blocks() -> Iterator[Line]:
     yield "| images on a side | forward | forward + vjp |", True
     yield "| --- | --- | --- |", True
     for n in BLOCKS:
-        one, x1, x2, g = block("cuda", n, n, 32, 3)
-        forward = n * n / seconds(lambda k=one, a=x1, b=x2: k.block(a, b))
-        vjp = n * n / seconds(lambda k=one, a=x1, b=x2, c=g: k.vjp(a, b, c, wrt=(0,)))
+        forward, vjp = block_rates("cuda", (n, n), 32, 3)
         yield f"| {n} | {forward:,.0f} | {vjp:,.0f} |", True
 
 
@@ -184,15 +180,20 @@ def steps_a_second(programs: object, x: np.ndarray, y: np.ndarray) -> float:
             )
         jax.block_until_ready(params)
 
-    return count / seconds(steps)
+    return count / roofline.fastest(steps, REPEATS)
 
 
-def block(backend: str, n1: int, n2: int, side: int, channels: int) -> tuple:
-    """Return a kernel, images for either side, and a cotangent."""
+def block_rates(
+    backend: str, pairs: tuple[int, int], side: int, channels: int
+) -> tuple[float, float]:
+    """Return the elements a second of a block forward, and with the vjp of its first images."""
     rng = np.random.default_rng(0)
-    x1, x2 = (rng.standard_normal((n, side, side, channels), np.float32) for n in (n1, n2))
-    cotangent = rng.standard_normal((n1, n2), np.float32)
-    return kernel(KernelSpec(convnet(3)), backend=backend), x1, x2, cotangent
+    x1, x2 = (rng.standard_normal((n, side, side, channels), np.float32) for n in pairs)
+    cotangent = rng.standard_normal(pairs, np.float32)
+    one = kernel(KernelSpec(convnet(3)), backend=backend)
+    forward = roofline.fastest(lambda: one.block(x1, x2), REPEATS)
+    vjp = roofline.fastest(lambda: one.vjp(x1, x2, cotangent, wrt=(0,)), REPEATS)
+    return cotangent.size / forward, cotangent.size / vjp
 
 
 def kip(computer: KernelComputer) -> bytes:
@@ -223,16 +224,6 @@ def served(backend: str) -> bytes:
         images = kip(TiledComputer(pool))
     worker.join(60)
     return images
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Return the fastest of three calls, after one that compiles."""
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
 
 
 def peak() -> float:

@@ -24,8 +24,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import oracle
 
-from stillhouse.kernels import BACKENDS, KernelSpec, convnet, kernel
+from stillhouse.kernels import KernelSpec, convnet, kernel
 
 SIZES = ("8x8x1", "16x16x3", "28x28x1", "32x32x3")
 # Pairs in a block, at each width of the image: a second or so of work.
@@ -33,6 +34,7 @@ PAIRS = {
     "neural_tangents": {8: (32, 32), 16: (8, 8), 28: (4, 4), 32: (4, 4)},
     "xla": {8: (32, 256), 16: (16, 128), 28: (8, 64), 32: (8, 64)},
     "fused": {8: (64, 1024), 16: (64, 512), 28: (64, 128), 32: (64, 128)},
+    "cuda": {8: (1024, 4096), 16: (512, 2048), 28: (512, 1024), 32: (512, 1024)},
 }
 CHECKED = (4, 6)  # images on either side of the block whose error is measured
 
@@ -56,7 +58,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--sizes", nargs="+", default=SIZES)
-    parser.add_argument("--backends", nargs="+", default=installed_backends())
+    parser.add_argument("--backends", nargs="+", default=oracle.installed_backends())
     parser.add_argument("--repeats", type=int, default=3, help="processes for each measurement")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--write", type=Path, help="folder for kernels.md and kernels.png")
@@ -71,19 +73,6 @@ def main() -> None:
     if options.write:
         (options.write / "kernels.md").write_text(report(lines, options))
         plot(rows, options.write / "kernels.png")
-
-
-def installed_backends() -> list[str]:
-    """Return the backends that can be made here."""
-    found = []
-    for backend in BACKENDS[1:]:
-        try:
-            kernel(KernelSpec(convnet(1)), backend=backend)
-        except ValueError as error:
-            print(f"without {backend}: {error}", file=sys.stderr)
-        else:
-            found.append(backend)
-    return found
 
 
 def compare(size: str, options: argparse.Namespace) -> list[Measured]:
@@ -137,8 +126,8 @@ def child(backend: str, size: str, path: str, threads: int) -> dict:
     found = kernel(spec, backend=backend, threads=threads)
     with np.load(path) as exact:
         errors = (
-            relative_error(found.block(x1, x2), exact["block"]),
-            relative_error(found.vjp(x1, x2, cotangent, wrt=(0,))[0], exact["gradient"]),
+            oracle.relative_error(found.block(x1, x2), exact["block"]),
+            oracle.relative_error(found.vjp(x1, x2, cotangent, wrt=(0,))[0], exact["gradient"]),
         )
     n1, n2 = PAIRS[backend][shape[1]]
     x1, x2 = (rng.normal(size=(n, *shape)).astype(np.float32) for n in (n1, n2))
@@ -167,10 +156,6 @@ def seconds(function: object) -> tuple[float, float]:
         function()  # type: ignore[operator]
         times.append(time.perf_counter() - start)
     return min(times[1:]), times[0]
-
-
-def relative_error(found: np.ndarray, exact: np.ndarray) -> float:
-    return float(np.abs(found - exact).max() / np.abs(exact).max())
 
 
 def table(rows: list[Measured]) -> list[str]:

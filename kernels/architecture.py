@@ -151,6 +151,11 @@ class Architecture:
         return self.layers[self._readout_index + 1 :]  # type: ignore[return-value]
 
     @property
+    def is_convolutional(self) -> bool:
+        """Whether it has a convolution."""
+        return any(isinstance(layer, Conv) for layer in self.layers)
+
+    @property
     def _readout_index(self) -> int:
         return next(
             i for i, layer in enumerate(self.layers) if isinstance(layer, Flatten | GlobalAvgPool)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stillhouse.kernels.architecture import Architecture, Conv
+from stillhouse.kernels.architecture import Architecture
 from stillhouse.kernels.spec import KernelSpec
 
 BACKENDS = ("auto", "fused", "cuda", "xla", "neural_tangents")
@@ -122,9 +122,7 @@ def _fastest(spec: KernelSpec) -> str:
 
     from stillhouse.kernels.fused import unsupported_reason
 
-    if jax.default_backend() == "gpu" and any(
-        isinstance(layer, Conv) for layer in spec.architecture.layers
-    ):
+    if jax.default_backend() == "gpu" and spec.architecture.is_convolutional:
         from stillhouse.kernels.cuda import missing_reason
 
         reason = missing_reason()

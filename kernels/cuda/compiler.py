@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
+from stillhouse.kernels.fused.compile_cache import cache_root
+
 SOURCES = Path(__file__).parent / "source"
 """The folder of the sources."""
 
@@ -70,10 +72,8 @@ def fingerprint(source: str, *more: str) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder of the user's cache, `cuda` in that of the fused loops."""
-    if "STILLHOUSE_CACHE" in os.environ:
-        return Path(os.environ["STILLHOUSE_CACHE"]) / "cuda"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stillhouse" / "cuda"
+    """Return the folder of programs and verdicts."""
+    return cache_root() / "cuda"
 
 
 def write_whole(path: Path, data: bytes) -> None:

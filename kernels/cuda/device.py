@@ -136,7 +136,8 @@ class CudaDevice:
         """Copy an array to the device."""
         array = np.ascontiguousarray(array)
         memory = self.reserve(array.nbytes)
-        _checked("cuMemcpyHtoDAsync", memory.address, array.ctypes.data, array.nbytes, self._stream)
+        stream = self._stream.handle
+        _checked("cuMemcpyHtoDAsync", memory.address, array.ctypes.data, array.nbytes, stream)
         self._stream.sync()
         return memory
 
@@ -154,9 +155,8 @@ class CudaDevice:
         """Return what stands at the beginning of memory, once all launches so far are done."""
         self._core.set_current()
         result = np.empty(shape, dtype)
-        _checked(
-            "cuMemcpyDtoHAsync", result.ctypes.data, memory.address, result.nbytes, self._stream
-        )
+        stream = self._stream.handle
+        _checked("cuMemcpyDtoHAsync", result.ctypes.data, memory.address, result.nbytes, stream)
         self._stream.sync()
         return result
 
@@ -191,8 +191,6 @@ def _checked(function: str, *arguments: Any) -> tuple[Any, ...]:
     """Call a function of CUDA's driver; return what it gives."""
     from cuda.bindings import driver
 
-    if arguments and hasattr(arguments[-1], "sync"):
-        arguments = (*arguments[:-1], arguments[-1].handle)
     code, *results = getattr(driver, function)(*arguments)
     if code != driver.CUresult.CUDA_SUCCESS:
         raise RuntimeError(f"{function} failed: {code.name}")

@@ -174,7 +174,7 @@ def make_plan(spec: KernelSpec, image_shape: tuple[int, int, int], shared_bytes:
         NotImplementedError: if the sources have no code for the network; the message says for what.
     """
     height, width, channels = image_shape
-    if not any(isinstance(layer, Conv) for layer in spec.architecture.layers):
+    if not spec.architecture.is_convolutional:
         raise NotImplementedError("a network without convolutions")
     levels = list(pair_levels(spec.architecture, (height, width)))
     _check_layers(levels)

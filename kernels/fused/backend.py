@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stillhouse.kernels.architecture import Conv
 from stillhouse.kernels.fused.network import Network
 from stillhouse.kernels.fused.plan import unsupported_reason
 from stillhouse.kernels.fused.refined import RefinedKernel
@@ -46,8 +45,7 @@ class FusedKernel(RefinedKernel):
                 f"the fused backend cannot compute {reason}; use backend='neural_tangents'"
             )
         # Without convolutions everything is computed in float64 anyway.
-        convolutional = any(isinstance(layer, Conv) for layer in spec.architecture.layers)
-        super().__init__(spec, threads=threads, refined=convolutional)
+        super().__init__(spec, threads=threads, refined=spec.architecture.is_convolutional)
         self._network: Callable[[tuple[int, ...]], Network]
         self._network = functools.lru_cache(maxsize=8)(functools.partial(Network, spec))
 

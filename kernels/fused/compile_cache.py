@@ -80,7 +80,7 @@ class CachedLoop:
 def _folder() -> Path | None:
     """Return this process's folder, cleared of unsound files; None if nothing can be kept."""
     try:
-        folder = _root() / f"fused-{_fingerprint()}"
+        folder = cache_root() / f"fused-{_fingerprint()}"
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
         _remove_unsound(folder)
@@ -90,7 +90,12 @@ def _folder() -> Path | None:
     return folder
 
 
-def _root() -> Path:
+def cache_root() -> Path:
+    """Return the folder of all compiled code.
+
+    Raises:
+        RuntimeError: if none is named and there is no home.
+    """
     if os.environ.get("STILLHOUSE_CACHE"):
         return Path(os.environ["STILLHOUSE_CACHE"])
     if os.environ.get("XDG_CACHE_HOME"):

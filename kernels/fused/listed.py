@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stillhouse.kernels.architecture import Conv
 from stillhouse.kernels.fused.backward import backward_lanes, backward_selves
 from stillhouse.kernels.fused.dense import DenseTail
 from stillhouse.kernels.fused.forward import forward_lanes, forward_selves
@@ -158,7 +157,7 @@ class ListedPairs:
         self._pool = input_pool(architecture, height, width)
         pooled = (height // self._pool[0], width // self._pool[1], channels)
         self._body: _Convolutional | _Flat = _Flat(pooled)
-        if any(isinstance(layer, Conv) for layer in architecture.layers):
+        if architecture.is_convolutional:
             self._body = _Convolutional(spec, pooled, own=not self._tail.is_linear)
         self._selves: _Convolutional | _Flat = self._body
         if self._tail.is_linear and isinstance(self._body, _Convolutional):

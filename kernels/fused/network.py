@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from stillhouse.kernels.architecture import Conv
 from stillhouse.kernels.fused.convolutional import ConvolutionalBody
 from stillhouse.kernels.fused.dense import DenseTail
 from stillhouse.kernels.fused.flat import FlatBody
@@ -40,7 +39,7 @@ class Network:
         pooled = (height // self._pool[0], width // self._pool[1], channels)
         self._is_ntk = spec.kind == "ntk"
         self._body: Body
-        if any(isinstance(layer, Conv) for layer in architecture.layers):
+        if architecture.is_convolutional:
             make = convolutional or functools.partial(
                 ConvolutionalBody, architecture, with_t=self._is_ntk
             )

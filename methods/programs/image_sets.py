@@ -50,6 +50,12 @@ def block_of(shared: Types) -> tuple[int, int]:
     return shared[0].shape[0], shared[-1].shape[0]
 
 
+def triangle_of(shared: Types) -> int:
+    """Return the elements of a symmetric square on and above its diagonal."""
+    n, _ = block_of(shared)
+    return n * (n + 1) // 2
+
+
 def describe_images(what: str, shared: Types) -> str:
     """Return how many images a program is about."""
     return f"{what} of {' x '.join(str(x.shape[0]) for x in shared)} images"

@@ -14,6 +14,7 @@ from stillhouse.methods.programs.image_sets import (
     check_nothing_own,
     describe_images,
     half_spans,
+    triangle_of,
 )
 from stillhouse.methods.programs.kernel_block import KernelBlock
 from stillhouse.methods.programs.program import (
@@ -51,8 +52,7 @@ class KernelGram(Program):
 
     def work(self, shared: Types, own: Types) -> int:
         """Return the elements of the upper triangle."""
-        (n, _) = block_of(shared)
-        return n * (n + 1) // 2
+        return triangle_of(shared)
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Return K."""

@@ -14,6 +14,7 @@ from stillhouse.methods.programs.image_sets import (
     check_images,
     describe_images,
     half_spans,
+    triangle_of,
 )
 from stillhouse.methods.programs.kernel_block_vjp import KernelBlockVjp
 from stillhouse.methods.programs.program import (
@@ -54,8 +55,7 @@ class KernelGramVjp(Program):
 
     def work(self, shared: Types, own: Types) -> int:
         """Return the elements of the upper triangle."""
-        (n, _) = block_of(shared)
-        return n * (n + 1) // 2
+        return triangle_of(shared)
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Return the gradient."""
