@@ -59,10 +59,10 @@ class PretrainJob:
 
     def summary(self) -> str:
         """Return the training in a line."""
-        recipe, info = self.info.recipe, self.info
+        training, info = self.info.training, self.info
         return (
             f"{self.folder.count} networks {info.network} on {info.train_images:,} images of "
-            f"{info.dataset.name}, {recipe.epochs} epochs of {recipe.objective.optimiser}"
+            f"{info.dataset.name}, {training.epochs} epochs of {training.objective.optimiser}"
         )
 
     def tasks(self, transform: Transform, missing: Sequence[int]) -> list[Task]:
@@ -70,7 +70,7 @@ class PretrainJob:
         arrays = transform.to_arrays()
         program = TrainNetwork(
             self.info.network,
-            self.info.recipe,
+            self.info.training,
             len(self.info.dataset.class_names),
             transform.kind,
             tuple(arrays),
@@ -107,7 +107,7 @@ def prepare_pretraining(config: PretrainConfig) -> PretrainJob:
     chosen = images_of_fraction(images.y_train, config.data.fraction, config.pool.seed)
     info = PoolInfo(
         config.network.spec,
-        config.recipe,
+        config.training_spec,
         dataset.info(),
         config.data.transform,
         classes,
@@ -116,8 +116,8 @@ def prepare_pretraining(config: PretrainConfig) -> PretrainJob:
     )
     if config.engine.engine == "local":  # Another machine's device is its own to say.
         shape, outputs = info.dataset.image_shape, len(info.dataset.class_names)
-        programs = programs_for(config.network.spec, config.recipe.objective, shape, outputs)
-        programs.check_batch(min(config.recipe.batch_size, len(chosen)))
+        programs = programs_for(config.network.spec, config.training_spec.objective, shape, outputs)
+        programs.check_batch(min(config.training_spec.batch_size, len(chosen)))
     folder = PoolWriter(_folder(config, dataset), info, config.pool.networks)
     each = 4 * info.build().size * (1 + len(info.snapshot_steps))
     folder.check(bytes_needed=each * len(folder.missing()))

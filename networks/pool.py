@@ -21,8 +21,8 @@ from stillhouse.data.card import DatasetInfo
 from stillhouse.data.records import from_plain, to_plain
 from stillhouse.data.transforms import Transform, transform_from_arrays
 from stillhouse.networks import build_network
-from stillhouse.networks.recipe import TrainingRecipe
 from stillhouse.networks.spec import NetworkSpec
+from stillhouse.networks.training_spec import TrainingSpec
 
 if TYPE_CHECKING:
     from stillhouse.networks.network import Network
@@ -55,7 +55,7 @@ class PoolInfo:
 
     Attributes:
         network: which network.
-        recipe: how each was trained.
+        training: how each was trained.
         dataset: on what.
         transform: the kind of transform through which they see images.
         classes: the numbers of the classes whose images they saw; empty for all.
@@ -64,7 +64,7 @@ class PoolInfo:
     """
 
     network: NetworkSpec
-    recipe: TrainingRecipe
+    training: TrainingSpec
     dataset: DatasetInfo
     transform: str
     classes: tuple[int, ...]
@@ -74,7 +74,7 @@ class PoolInfo:
     @property
     def snapshot_steps(self) -> tuple[int, ...]:
         """After which steps there are snapshots: none, or from 0 to the last one."""
-        return self.recipe.snapshot_steps(self.train_images)
+        return self.training.snapshot_steps(self.train_images)
 
     def build(self) -> "Network":
         """Return the network that takes the weights."""

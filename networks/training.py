@@ -11,8 +11,8 @@ import numpy as np
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.transforms import Transform
 from stillhouse.networks.descent import accuracy, descend, looked_at, programs_for
-from stillhouse.networks.recipe import TrainingRecipe
 from stillhouse.networks.spec import NetworkSpec
+from stillhouse.networks.training_spec import TrainingSpec
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class TrainedNetwork:
 
 def train_network(
     spec: NetworkSpec,
-    recipe: TrainingRecipe,
+    training: TrainingSpec,
     seed: int,
     data: TrainingData,
     *,
@@ -71,7 +71,7 @@ def train_network(
 
     Args:
         spec: which network.
-        recipe: how it is trained.
+        training: how it is trained.
         seed: of its weights, of the images it gets where it does not get all, and of their order.
         data: the images.
         progress: told the step and its loss, a few steps late.
@@ -81,21 +81,21 @@ def train_network(
         FloatingPointError: if the loss becomes NaN or infinite.
     """
     h, w, c = data.x_train.shape[1:]
-    programs = programs_for(spec, recipe.objective, (h, w, c), data.num_classes)
+    programs = programs_for(spec, training.objective, (h, w, c), data.num_classes)
     network = programs.network
-    chosen = images_of_fraction(data.y_train, recipe.fraction, seed)
-    programs.check_batch(min(recipe.batch_size, len(chosen)))
-    steps = recipe.steps(len(chosen))
-    due = recipe.snapshot_steps(len(chosen))
+    chosen = images_of_fraction(data.y_train, training.fraction, seed)
+    programs.check_batch(min(training.batch_size, len(chosen)))
+    steps = training.steps(len(chosen))
+    due = training.snapshot_steps(len(chosen))
     params, state = network.init(seed)
     snapshots = [network.pack(params, state)] if due else []
-    last_epoch = steps - recipe.steps_per_epoch(len(chosen))
+    last_epoch = steps - training.steps_per_epoch(len(chosen))
     values_of_last: list[np.ndarray] = []
 
     def walk() -> Iterator[tuple[int, jax.Array]]:
         nonlocal params, state
-        batches = _batches(data, chosen, recipe.batch_size, seed)
-        walked = descend(programs, params, state, recipe.rates(steps), batches)
+        batches = _batches(data, chosen, training.batch_size, seed)
+        walked = descend(programs, params, state, training.rates(steps), batches)
         for step, (params, state, values) in enumerate(walked, 1):
             if step in due:
                 snapshots.append(network.pack(params, state))
@@ -105,7 +105,7 @@ def train_network(
         if not math.isfinite(values[0]):
             raise FloatingPointError(
                 f"the loss became NaN or infinite at step {step} of {steps}; try a lower learning "
-                f"rate than {recipe.learning_rate:g}, such as {recipe.learning_rate / 4:.2g}"
+                f"rate than {training.learning_rate:g}, such as {training.learning_rate / 4:.2g}"
             )
         if step > last_epoch:
             values_of_last.append(values)

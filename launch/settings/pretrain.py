@@ -8,7 +8,7 @@ from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, tr
 from stillhouse.launch.settings.run import WorkersConfig
 from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import OPTIMISERS, Objective
-from stillhouse.networks.recipe import SCHEDULES, TrainingRecipe
+from stillhouse.networks.training_spec import SCHEDULES, TrainingSpec
 
 _RATES = {"adam": 0.002, "sgd": 0.01}
 _EPOCH = "epoch"
@@ -154,11 +154,11 @@ class PretrainConfig:
     engine: TrainersConfig = TrainersConfig()
 
     @property
-    def recipe(self) -> TrainingRecipe:
+    def training_spec(self) -> TrainingSpec:
         """How the networks are trained."""
         asked = self.training
         momentum = asked.momentum if asked.optimiser == "sgd" else 0.0
-        return TrainingRecipe(
+        return TrainingSpec(
             Objective("xent", asked.l2, asked.optimiser, momentum),
             asked.learning_rate or _RATES[asked.optimiser],
             asked.schedule,

@@ -11,7 +11,7 @@ from stillhouse.methods.programs.context import Context
 from stillhouse.methods.programs.program import PASSES, Arrays, ArrayType, Program, Types
 from stillhouse.methods.programs.registry import register
 from stillhouse.networks import NetworkSpec, build_network
-from stillhouse.networks.recipe import TrainingRecipe
+from stillhouse.networks.training_spec import TrainingSpec
 
 
 @register("train_network")
@@ -30,17 +30,17 @@ class TrainNetwork(Program):
 
     Attributes:
         network: which network.
-        recipe: how it is trained.
+        training: how it is trained.
         num_classes: its outputs k.
         transform: the kind of the transform through which it sees images.
         transform_arrays: the names of the transform's arrays, in the order in which they come.
-        train_images: how many images it is trained on; a share of n by the recipe's fraction.
+        train_images: how many images it is trained on; a share of n by the fraction in `training`.
     """
 
     unit: ClassVar[str] = PASSES
 
     network: NetworkSpec
-    recipe: TrainingRecipe
+    training: TrainingSpec
     num_classes: int
     transform: str
     transform_arrays: tuple[str, ...]
@@ -76,14 +76,14 @@ class TrainNetwork(Program):
         """Return the types of weights, scores and snapshots."""
         h, w, c = shared[0].shape[1:]
         size = build_network(self.network, (h, w, c), self.num_classes).size
-        snapshots = len(self.recipe.snapshot_steps(self.train_images))
+        snapshots = len(self.training.snapshot_steps(self.train_images))
         scores = ArrayType((3,), np.dtype(np.float64))
         return ArrayType((size,)), scores, ArrayType((snapshots, size))
 
     def work(self, shared: Types, own: Types) -> int:
         """Return the passes: one for each image of each step, a third for a test image."""
-        batch = min(self.recipe.batch_size, self.train_images)
-        trained = self.recipe.steps(self.train_images) * batch
+        batch = min(self.training.batch_size, self.train_images)
+        trained = self.training.steps(self.train_images) * batch
         return trained + math.ceil(shared[2].shape[0] / 3)
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
@@ -95,13 +95,13 @@ class TrainNetwork(Program):
         arrays = dict(zip(self.transform_arrays, rest, strict=True))
         transform = transform_from_arrays(self.transform, arrays)
         seed = int(own[0][0])
-        chosen = images_of_fraction(y_train, self.recipe.fraction, seed)
+        chosen = images_of_fraction(y_train, self.training.fraction, seed)
         if len(chosen) != self.train_images:
             raise ValueError(
                 f"{len(chosen)} training images where `train_images` says {self.train_images}"
             )
         data = TrainingData(x_train, y_train, x_test, y_test, self.num_classes, transform)
-        found = train_network(self.network, self.recipe, seed, data)
+        found = train_network(self.network, self.training, seed, data)
         scores = np.array([found.test_accuracy, found.train_accuracy, found.train_loss])
         return found.weights, scores, found.snapshots
 

@@ -7,8 +7,8 @@ from stillhouse.data.transforms import fit_transform
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.objective import Objective
 from stillhouse.networks.pool import PoolInfo
-from stillhouse.networks.recipe import TrainingRecipe
 from stillhouse.networks.training import TrainingData
+from stillhouse.networks.training_spec import TrainingSpec
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def digits():
 def info():
     return PoolInfo(
         NetworkSpec("mlp", width=3, depth=1),
-        TrainingRecipe(Objective(), batch_size=4, epochs=2, every=3),
+        TrainingSpec(Objective(), batch_size=4, epochs=2, every=3),
         DatasetInfo("spots", "ab" * 32, ("dot", "dash"), (2, 2, 1), (0.0, 1.0)),
         "none",
         (),

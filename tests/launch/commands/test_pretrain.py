@@ -105,7 +105,7 @@ def test_a_batch_that_the_device_cannot_hold_is_refused_before_a_step(refused, s
 def test_the_folder_of_another_pool_is_refused(stillhouse, refused, spots):
     flags = (f"--dataset={spots}", *SMALL, "--networks=1", "--out=pool")
     assert stillhouse("pretrain", *flags).code == 0
-    assert "`recipe` is " in refused("pretrain", *flags, "--learning_rate=0.1")
+    assert "`training` is " in refused("pretrain", *flags, "--learning_rate=0.1")
 
 
 def test_training_that_diverges_says_so_and_keeps_what_there_is(stillhouse, spots, tmp_path):

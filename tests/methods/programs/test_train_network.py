@@ -15,7 +15,7 @@ from stillhouse.methods.programs import (
 from stillhouse.methods.tasks import Task, check_results, run_task
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.objective import Objective
-from stillhouse.networks.recipe import TrainingRecipe
+from stillhouse.networks.training_spec import TrainingSpec
 
 SEED = (np.array([3], np.int64),)
 
@@ -30,9 +30,9 @@ def shared():
 
 @pytest.fixture
 def program():
-    recipe = TrainingRecipe(Objective(optimiser="adam"), 0.005, batch_size=100, epochs=2, every=7)
+    training = TrainingSpec(Objective(optimiser="adam"), 0.005, batch_size=100, epochs=2, every=7)
     spec = NetworkSpec("mlp", width=16, depth=1)
-    return TrainNetwork(spec, recipe, 10, "standardise", ("mean", "std"), 1437)
+    return TrainNetwork(spec, training, 10, "standardise", ("mean", "std"), 1437)
 
 
 def test_its_results_are_what_it_said(program, shared):

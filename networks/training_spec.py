@@ -11,7 +11,7 @@ SCHEDULES = ("cosine", "constant")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingRecipe:
+class TrainingSpec:
     """How a network is trained on real images.
 
     Attributes:

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from stillhouse.networks.recipe import TrainingRecipe
+from stillhouse.networks.training_spec import TrainingSpec
 
 
 def test_steps_meet_each_image_as_often_as_there_are_epochs():
-    recipe = TrainingRecipe(batch_size=4, epochs=3)
-    assert recipe.steps(10) == 8  # 30 images, 4 at a time.
-    assert recipe.steps_per_epoch(10) == 3
-    assert (recipe.steps(2), recipe.steps_per_epoch(2)) == (3, 1)  # All at once.
+    training = TrainingSpec(batch_size=4, epochs=3)
+    assert training.steps(10) == 8  # 30 images, 4 at a time.
+    assert training.steps_per_epoch(10) == 3
+    assert (training.steps(2), training.steps_per_epoch(2)) == (3, 1)  # All at once.
 
 
 def test_snapshots_go_from_the_start_to_the_last_step():
     def due(every, images=10):
-        return TrainingRecipe(batch_size=4, epochs=3, every=every).snapshot_steps(images)
+        return TrainingSpec(batch_size=4, epochs=3, every=every).snapshot_steps(images)
 
     assert due(None) == ()
     assert due(0) == (0, 3, 5, 8)  # After 0, 10, 20 and 30 images.
@@ -22,10 +22,10 @@ def test_snapshots_go_from_the_start_to_the_last_step():
 
 
 def test_rates_fall_along_a_cosine_or_stay():
-    rates = TrainingRecipe(learning_rate=0.2).rates(100)
+    rates = TrainingSpec(learning_rate=0.2).rates(100)
     assert (rates.dtype, rates[0], rates[50]) == (np.float32, np.float32(0.2), np.float32(0.1))
     assert np.all(np.diff(rates) < 0) and rates[-1] < 1e-3
-    assert set(TrainingRecipe(learning_rate=0.2, schedule="constant").rates(9)) == {np.float32(0.2)}
+    assert set(TrainingSpec(learning_rate=0.2, schedule="constant").rates(9)) == {np.float32(0.2)}
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_rates_fall_along_a_cosine_or_stay():
 )
 def test_settings_are_checked(settings, says):
     with pytest.raises(ValueError, match=says):
-        TrainingRecipe(**settings)
+        TrainingSpec(**settings)
