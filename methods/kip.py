@@ -17,6 +17,7 @@ from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import NonFiniteStepError, Support
 from stillhouse.methods.computer import KernelComputer
+from stillhouse.methods.coordinates import COORDINATES, in_coordinates
 from stillhouse.methods.evaluation import KrrScoring
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 from stillhouse.methods.ridge import krr_step
@@ -34,6 +35,7 @@ class KipConfig:
         learn_labels: learn the support labels too, or keep them as they are.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
         seed: of the sampling of kernels.
+        coordinates: in which Adam sees the images, see `stillhouse.methods.coordinates`.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -45,6 +47,7 @@ class KipConfig:
     learn_labels: bool = True
     regularisation: float = 1e-6
     seed: int = 0
+    coordinates: str = "pixel"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "specs", tuple(self.specs))
@@ -58,6 +61,9 @@ class KipConfig:
             raise ValueError(
                 f"`regularisation` must be zero or positive, got {self.regularisation}"
             )
+        if self.coordinates not in COORDINATES:
+            known = ", ".join(COORDINATES)
+            raise ValueError(f"`coordinates` must be one of {known}, got {self.coordinates!r}")
         if type(self.seed) is not int or self.seed < 0:
             raise ValueError(f"`seed` must be a whole number, 0 or more, got {self.seed!r}")
 
@@ -69,9 +75,10 @@ class KipConfig:
 
     def optimiser(self) -> optax.GradientTransformation:
         """Return what makes an update of a gradient: Adam, at the step's learning rate."""
-        if self.decay_steps is None:
-            return optax.adam(self.learning_rate)
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, self.decay_steps))
+        rate: optax.ScalarOrSchedule = self.learning_rate
+        if self.decay_steps is not None:
+            rate = optax.cosine_decay_schedule(self.learning_rate, self.decay_steps)
+        return in_coordinates(optax.adam(rate), self.coordinates)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,11 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.architectures import POOLABLE, parse_ensemble
+from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, kip_cost
 from stillhouse.methods.kernel_settings import KernelSettings
 from stillhouse.methods.method import Problem
-from stillhouse.methods.options import at_least, option, positive
+from stillhouse.methods.options import at_least, changed, option, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class KipSettings(KernelSettings):
         learning_rate: Adam's.
         decay: let it fall to zero over the run.
         learn_labels: learn the labels of the support set too.
+        coordinates: in which Adam sees the images.
         keep: which images the run ends with.
         augment: augment the target batches.
         flip: whether augmenting flips images left to right.
@@ -40,6 +42,7 @@ class KipSettings(KernelSettings):
     learning_rate: float = option(0.04, "learning rate of Adam", check=positive)
     decay: bool = option(False, "let it fall to zero over the run, along a cosine")
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
+    coordinates: str = coordinates_option()
     keep: str = option(
         "last",
         "end with the last images, or with the best by a tenth of the training images that is held "
@@ -86,6 +89,7 @@ class KipSettings(KernelSettings):
             self.learn_labels,
             self.regularisation,
             problem.seed,
+            self.coordinates,
         )
         computer = TiledComputer(problem.runner)
         scoring = self.scoring(problem, computer)
@@ -105,10 +109,8 @@ class KipSettings(KernelSettings):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
-        # Said where it is asked for, so that runs of before go on.
-        keep = {} if self.keep == "last" else {"keep": self.keep}
         return {
-            **keep,
+            **changed(self, "keep", "coordinates"),
             **super().identity(),
             "augment": self.augment,
             "flip": self.augment and self.flip,

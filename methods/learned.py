@@ -41,8 +41,9 @@ class Learned:
         if shapes != {name: array.shape for name, array in self.arrays.items()}:
             raise ValueError(f"gradients of {shapes} do not fit what is learned")
         with _on_cpu():
-            updates, opt_state = optimiser.update(dict(gradients), self.opt_state)
-            arrays = optax.apply_updates(dict(self.arrays), updates)
+            params = dict(self.arrays)
+            updates, opt_state = optimiser.update(dict(gradients), self.opt_state, params)
+            arrays = optax.apply_updates(params, updates)
             return Learned(self.step + 1, _to_numpy(arrays), _to_numpy(opt_state))
 
     def to_arrays(self) -> dict[str, np.ndarray]:

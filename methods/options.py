@@ -43,6 +43,16 @@ def not_negative(value: float) -> str | None:
     return None if math.isfinite(value) and value >= 0 else "zero or a positive number"
 
 
+def changed(settings: Any, *names: str) -> dict[str, Any]:
+    """Return those of the named settings that are not as they are by default.
+
+    For what an `identity` says only where it was asked for: runs of before go on.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    values = {name: getattr(settings, name) for name in names}
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
 # What a value must be, and which abstract numbers, those of NumPy among them, are turned into it.
 _EXPECTED = {
     bool: "true or false",

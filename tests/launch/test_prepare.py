@@ -155,6 +155,7 @@ def test_a_run_is_the_same_whatever_does_not_change_its_bits(spots, tmp_path):
         {"own": {"target_batch": 192}},
         {"data": DataConfig(dataset=str(tmp_path / "moved.npz"))},
         {"own": {"flip": False}},
+        {"own": {"coordinates": "pixel"}},
     ):
         assert identity(spots, tmp_path, **groups) == same
 
@@ -171,6 +172,7 @@ def test_a_run_is_another_where_its_bits_change(spots, tmp_path):
         ({"support": SupportConfig(init="noise")}, "init"),
         ({"data": DataConfig(dataset=str(spots), transform="zca")}, "transform"),
         ({"data": DataConfig(dataset=str(tmp_path / "other.npz"))}, "dataset"),
+        ({"own": {"coordinates": "dct"}}, "coordinates"),
     ):
         other = identity(spots, tmp_path, **groups)
-        assert {name for name in same if same[name] != other[name]} == {changed}
+        assert {name for name in other if same.get(name) != other[name]} == {changed}

@@ -137,7 +137,9 @@ def test_with_decay_the_steps_get_smaller_until_they_end(config, computer, digit
     assert moved[-1] == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"learn_labels": False}, {"decay_steps": 6}])
+@pytest.mark.parametrize(
+    "options", [{}, {"learn_labels": False}, {"decay_steps": 6, "coordinates": "dct"}]
+)
 def test_a_resumed_run_ends_in_the_same_bits(spec, computer, digits, options, tmp_path):
     config = KipConfig((spec,), **options)
     straight, _ = _run(config, _start(config, digits), computer, digits, 6)
@@ -218,6 +220,7 @@ def test_a_singular_support_set_is_a_non_finite_loss(spec, computer, digits):
         ({"decay_steps": 0}, "`decay_steps` must be 1 or more, or None, got 0"),
         ({"regularisation": -1e-6}, "`regularisation` must be zero or positive"),
         ({"seed": -1}, "`seed` must be a whole number"),
+        ({"coordinates": "rgb"}, "`coordinates` must be one of pixel, dct, got 'rgb'"),
     ],
 )
 def test_wrong_options_are_named(spec, options, message):
