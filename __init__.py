@@ -27,12 +27,12 @@ if TYPE_CHECKING:  # What _HOMES says, for those who read types; a test compares
     from stillhouse.kernels import myrtle as myrtle
     from stillhouse.launch.api import distill as distill
     from stillhouse.launch.scoring import evaluate as evaluate
-    from stillhouse.methods.evaluation import evaluate_krr as evaluate_krr
-    from stillhouse.methods.kip import KipConfig as KipConfig
-    from stillhouse.methods.kip import initial_state as initial_state
-    from stillhouse.methods.kip import kip_step as kip_step
-    from stillhouse.methods.label_solve import LabelSolver as LabelSolver
-    from stillhouse.methods.ridge import krr_predict as krr_predict
+    from stillhouse.methods.kernel_regression.evaluation import evaluate_krr as evaluate_krr
+    from stillhouse.methods.kernel_regression.kip import KipConfig as KipConfig
+    from stillhouse.methods.kernel_regression.kip import initial_state as initial_state
+    from stillhouse.methods.kernel_regression.kip import kip_step as kip_step
+    from stillhouse.methods.kernel_regression.label_solve import LabelSolver as LabelSolver
+    from stillhouse.methods.kernel_regression.ridge import krr_predict as krr_predict
     from stillhouse.workers.local import LocalComputer as LocalComputer
 
 __version__ = "0.1.0"
@@ -63,10 +63,10 @@ _HOMES = {
     ),
     "launch.api": ("distill",),
     "launch.scoring": ("evaluate",),
-    "methods.evaluation": ("evaluate_krr",),
-    "methods.kip": ("KipConfig", "initial_state", "kip_step"),
-    "methods.label_solve": ("LabelSolver",),
-    "methods.ridge": ("krr_predict",),
+    "methods.kernel_regression.evaluation": ("evaluate_krr",),
+    "methods.kernel_regression.kip": ("KipConfig", "initial_state", "kip_step"),
+    "methods.kernel_regression.label_solve": ("LabelSolver",),
+    "methods.kernel_regression.ridge": ("krr_predict",),
     "workers.local": ("LocalComputer",),
 }
 

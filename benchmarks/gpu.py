@@ -26,9 +26,9 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.kernels import KernelSpec, convnet, kernel
 from stillhouse.kernels.cuda import missing_reason
 from stillhouse.kernels.cuda.device import first_device
-from stillhouse.methods.computer import KernelComputer
-from stillhouse.methods.kip import KipConfig, initial_state, kip_step
-from stillhouse.methods.tiled import TiledComputer
+from stillhouse.methods.kernel_regression.computer import KernelComputer
+from stillhouse.methods.kernel_regression.kip import KipConfig, initial_state, kip_step
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.descent import programs_for
 from stillhouse.networks.objective import Objective

@@ -23,7 +23,7 @@ from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.kernels.tiling import cross_tiles
-from stillhouse.methods.tiled import outline_step
+from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 

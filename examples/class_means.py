@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from stillhouse.methods import KrrAlgorithm, Task, TiledComputer, add_method, evaluation_cost
-from stillhouse.methods.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.options import at_least, option, positive
 from stillhouse.methods.programs import ArrayType, Program, register
 

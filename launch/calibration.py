@@ -11,9 +11,9 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
 from stillhouse.methods.coresets import noise_images
 from stillhouse.methods.costs import step_elements
-from stillhouse.methods.kernel_settings import KernelSettings
-from stillhouse.methods.ridge import krr_step
-from stillhouse.methods.tiled import TiledComputer
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.ridge import krr_step
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
 # Blocks grow until one pass takes this long: short ones are all overhead.
 _LONG_ENOUGH = 0.5

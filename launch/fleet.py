@@ -7,8 +7,8 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
 from stillhouse.launch.calibration import Calibration
 from stillhouse.launch.job import Job
-from stillhouse.methods.kernel_settings import KernelSettings
-from stillhouse.methods.tiled import outline_step
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 

@@ -19,7 +19,7 @@ from stillhouse.methods.costs import (
     check_memory,
 )
 from stillhouse.methods.keep_best import hold_out
-from stillhouse.methods.kernel_settings import TARGETS
+from stillhouse.methods.kernel_regression.kernel_settings import TARGETS
 from stillhouse.methods.programs import Context
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule

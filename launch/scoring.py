@@ -20,8 +20,8 @@ from stillhouse.launch.sets import dataset_for, kernel_for, regularisation_for, 
 from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.sets import SetConfig
 from stillhouse.methods.coresets import class_average, kmeans_centres, random_subset
-from stillhouse.methods.evaluation import Scores, evaluate_krr
-from stillhouse.methods.ridge import krr_predict
+from stillhouse.methods.kernel_regression.evaluation import Scores, evaluate_krr
+from stillhouse.methods.kernel_regression.ridge import krr_predict
 from stillhouse.workers.local import LocalComputer
 
 _CHUNK = 500

@@ -9,7 +9,7 @@ from typing import Any
 
 _HOMES = {
     "algorithm": ("Algorithm", "Interrupted", "NonFiniteStepError", "Support"),
-    "computer": ("KernelComputer",),
+    "kernel_regression.computer": ("KernelComputer",),
     "coresets": ("class_average", "kmeans_centres", "noise_images", "random_subset"),
     "costs": (
         "RunCost",
@@ -19,8 +19,8 @@ _HOMES = {
         "kip_cost",
         "label_solve_cost",
     ),
-    "evaluation": ("KrrAlgorithm", "KrrScoring", "Scores", "evaluate_krr"),
-    "kip": (
+    "kernel_regression.evaluation": ("KrrAlgorithm", "KrrScoring", "Scores", "evaluate_krr"),
+    "kernel_regression.kip": (
         "Kip",
         "KipConfig",
         "KipState",
@@ -30,13 +30,13 @@ _HOMES = {
         "state_from_arrays",
         "state_to_arrays",
     ),
-    "label_solve": ("LabelSolve", "LabelSolver"),
+    "kernel_regression.label_solve": ("LabelSolve", "LabelSolver"),
     "learned": ("Learned", "begin_learning", "restore_learning"),
     "programs": ("ArrayType", "Context", "Program", "register"),
     "registry": ("METHODS", "add_method", "method_for"),
-    "ridge": ("RidgeStep", "krr_predict", "krr_step", "krr_weights"),
+    "kernel_regression.ridge": ("RidgeStep", "krr_predict", "krr_step", "krr_weights"),
     "tasks": ("Outline", "Tally", "Task", "TaskRunner", "check_results", "run_task"),
-    "tiled": ("TiledComputer",),
+    "kernel_regression.tiled": ("TiledComputer",),
 }
 
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from stillhouse.methods.kip_settings import KipSettings
-from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 from stillhouse.methods.method import Method
 
 METHODS: dict[str, type[Method]] = {}

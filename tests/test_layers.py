@@ -75,13 +75,13 @@ def test_imports_run_downwards(file):
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("data/a.py", "from stillhouse.methods.kip import kip_step"),
+        ("data/a.py", "from stillhouse.methods.kernel_regression.kip import kip_step"),
         ("data/a.py", "def f():\n    import stillhouse.methods"),
         ("data/sources/a.py", "from stillhouse import methods"),
         ("kernels/a.py", "from stillhouse import load_dataset"),
         ("kernels/a.py", "import stillhouse"),
         ("kernels/a.py", "from stillhouse.data import Dataset"),
-        ("networks/a.py", "from stillhouse.methods.kip import kip_step"),
+        ("networks/a.py", "from stillhouse.methods.kernel_regression.kip import kip_step"),
         ("workers/a.py", "from stillhouse.server import checkpoints"),
         ("server/a.py", "from stillhouse.workers.local import LocalComputer"),
         ("analysis/a.py", "from stillhouse.launch import main"),

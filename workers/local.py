@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stillhouse.kernels.kernel import Kernel
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.methods.programs import Arrays, Context
 from stillhouse.methods.tasks import Task, run_task
-from stillhouse.methods.tiled import TiledComputer
 
 
 class LocalRunner:

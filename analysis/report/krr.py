@@ -14,9 +14,9 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.costs import step_elements
-from stillhouse.methods.evaluation import evaluate_krr
+from stillhouse.methods.kernel_regression.computer import KernelComputer
+from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
 
 _CHUNK = 500
 # Blocks are timed at growing sizes, up to one that takes so long: short ones are all overhead.

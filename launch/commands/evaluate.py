@@ -23,7 +23,7 @@ from stillhouse.launch.sets import (
     transform_for,
 )
 from stillhouse.launch.settings.sets import EvaluateConfig, SetConfig
-from stillhouse.methods.evaluation import Scores, evaluate_krr
+from stillhouse.methods.kernel_regression.evaluation import Scores, evaluate_krr
 from stillhouse.workers.local import LocalComputer
 
 _CHUNK = 500

@@ -16,7 +16,7 @@ from stillhouse.launch.prepare import prepare
 from stillhouse.launch.progress import short_time
 from stillhouse.launch.settings.run import PlanConfig
 from stillhouse.methods.costs import check_memory
-from stillhouse.methods.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 
 
 def run(config: PlanConfig) -> int:

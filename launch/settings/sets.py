@@ -5,7 +5,7 @@ import dataclasses
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import ComputeConfig, OutputConfig
 from stillhouse.methods.architectures import ARCHITECTURES
-from stillhouse.methods.kernel_settings import KERNELS
+from stillhouse.methods.kernel_regression.kernel_settings import KERNELS
 from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 
 

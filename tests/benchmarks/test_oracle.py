@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from stillhouse.kernels import KernelSpec, conv, kernel
-from stillhouse.methods.ridge import krr_step
+from stillhouse.methods.kernel_regression.ridge import krr_step
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -17,8 +17,8 @@ from stillhouse.launch.settings.run import (
     RunConfig,
     SupportConfig,
 )
-from stillhouse.methods.kip_settings import KipSettings
-from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 
 
 def npz(path, **arrays):

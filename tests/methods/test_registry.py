@@ -1,8 +1,8 @@
 import pytest
 
 from stillhouse.data.recipes import KrrRecipe
-from stillhouse.methods.kip_settings import KipSettings
-from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 from stillhouse.methods.registry import METHODS, add_method, method_for, owners_of
 
 

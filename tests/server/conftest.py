@@ -15,9 +15,10 @@ from stillhouse.data.wire import pack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted
-from stillhouse.methods.evaluation import KrrScoring
-from stillhouse.methods.kip import Kip, KipConfig
-from stillhouse.methods.label_solve import LabelSolve
+from stillhouse.methods.kernel_regression.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.kip import Kip, KipConfig
+from stillhouse.methods.kernel_regression.label_solve import LabelSolve
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.methods.programs import (
     Context,
     KernelBlock,
@@ -26,7 +27,6 @@ from stillhouse.methods.programs import (
     KernelGramVjp,
 )
 from stillhouse.methods.tasks import PROTOCOL, Tally, Task
-from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.distillation import distil
 from stillhouse.server.leases import TaskRecord, WorkerInfo

@@ -9,9 +9,9 @@ from stillhouse.data.wire import pack, unpack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.methods.programs import KernelGram
 from stillhouse.methods.tasks import Task, TaskFailedError
-from stillhouse.methods.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import WorkerPool

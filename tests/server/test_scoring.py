@@ -4,7 +4,7 @@ import pytest
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted
-from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.evaluation import KrrScoring
 
 
 def ridge_by_hand(computer, spec, x_s, y_s, x, y):

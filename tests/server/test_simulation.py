@@ -5,7 +5,7 @@ import pytest
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import plan_tiles
-from stillhouse.methods.tiled import outline_step
+from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import PlannedTask, planned
 from stillhouse.server.simulation import simulate
 

@@ -8,9 +8,9 @@ from stillhouse.kernels.architecture import conv, convnet, fc
 from stillhouse.kernels.kernel import kernel
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.coresets import random_subset
-from stillhouse.methods.evaluation import evaluate_krr
-from stillhouse.methods.kip import KipConfig, initial_state, kip_step
-from stillhouse.methods.label_solve import LabelSolver
+from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
+from stillhouse.methods.kernel_regression.kip import KipConfig, initial_state, kip_step
+from stillhouse.methods.kernel_regression.label_solve import LabelSolver
 from stillhouse.workers.local import LocalComputer
 
 _SPEC = KernelSpec(fc(1))

@@ -9,7 +9,7 @@ import pytest
 import stillhouse
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.methods.tiled import TiledComputer
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler

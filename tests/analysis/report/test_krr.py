@@ -9,7 +9,7 @@ from stillhouse.data.transforms import fit_transform
 from stillhouse.kernels.architecture import conv, fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.costs import step_elements
-from stillhouse.methods.ridge import krr_predict
+from stillhouse.methods.kernel_regression.ridge import krr_predict
 
 FC = Kernel("fc:1", KernelSpec(fc(1)))
 CONV = Kernel("conv:1", KernelSpec(conv(1)), is_own=True)

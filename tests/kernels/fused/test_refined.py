@@ -7,7 +7,7 @@ from stillhouse.kernels import KernelSpec, conv, convnet
 from stillhouse.kernels.fused import FusedKernel
 from stillhouse.kernels.fused.listed import ListedPairs
 from stillhouse.kernels.threads import Workers
-from stillhouse.methods.ridge import ridge_factor
+from stillhouse.methods.kernel_regression.ridge import ridge_factor
 
 SHAPE = (8, 7, 1)
 

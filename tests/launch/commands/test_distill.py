@@ -7,7 +7,7 @@ from PIL import Image
 import stillhouse as sh
 from stillhouse.data.distilled import load_distilled
 from stillhouse.launch import running as module
-from stillhouse.methods.ridge import RidgeStep
+from stillhouse.methods.kernel_regression.ridge import RidgeStep
 from stillhouse.server.run_folder import RunFolder
 
 

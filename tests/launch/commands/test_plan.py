@@ -6,7 +6,7 @@ from stillhouse.launch.calibration import Calibration, calibrate, calibrate_step
 from stillhouse.launch.commands import plan as module
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DataConfig, DistillConfig
-from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from stillhouse.launch.settings.run import (  # noqa: E402
     EngineConfig,
     RunConfig,
 )
-from stillhouse.methods.kip_settings import KipSettings  # noqa: E402
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings  # noqa: E402
 
 
 @pytest.fixture

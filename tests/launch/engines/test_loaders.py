@@ -8,7 +8,7 @@ import pytest
 from stillhouse.launch.engines.loaders import AHEAD, Arrivals, load, loaded_batches
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DataConfig, DistillConfig
-from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from stillhouse.launch.settings.given import check_given
 from stillhouse.launch.settings.report import PageConfig, ReportConfig
 from stillhouse.launch.settings.run import DataConfig, DistillConfig, MethodConfig
 from stillhouse.launch.settings.sets import EvaluateConfig, SetConfig
-from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 
 CONFIG = ReportConfig(
     "my runs/x.npz",

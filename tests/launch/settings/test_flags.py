@@ -6,8 +6,8 @@ from stillhouse.launch.catalogue import COMMANDS
 from stillhouse.launch.settings.flags import HelpAsked, help_text, parse
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.settings.sets import EvaluateConfig
-from stillhouse.methods.kip_settings import KipSettings
-from stillhouse.methods.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 from stillhouse.methods.method import Method
 
 

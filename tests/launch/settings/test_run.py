@@ -12,7 +12,7 @@ from stillhouse.launch.settings.run import (
     DistillConfig,
     MethodConfig,
 )
-from stillhouse.methods.kip_settings import KipSettings
+from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.method import Method
 from stillhouse.methods.registry import METHODS
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from stillhouse.data.dataset import Dataset
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.costs import RunCost, RunSizes, label_solve_cost
-from stillhouse.methods.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.method import Problem
 
 
@@ -29,8 +29,8 @@ class LabelSolveSettings(KernelSettings):
 
     def algorithm(self, problem: Problem) -> Algorithm[Any]:
         """Return Label Solve on a problem."""
-        from stillhouse.methods.label_solve import LabelSolve
-        from stillhouse.methods.tiled import TiledComputer
+        from stillhouse.methods.kernel_regression.label_solve import LabelSolve
+        from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
         (spec,) = self.kernels().values()
         computer = TiledComputer(problem.runner)

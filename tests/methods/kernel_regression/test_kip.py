@@ -6,8 +6,8 @@ import pytest
 from stillhouse.kernels.architecture import convnet, fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.coresets import random_subset
-from stillhouse.methods.evaluation import evaluate_krr
-from stillhouse.methods.kip import (
+from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
+from stillhouse.methods.kernel_regression.kip import (
     KipConfig,
     NonFiniteStepError,
     initial_state,

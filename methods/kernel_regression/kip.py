@@ -16,11 +16,11 @@ from stillhouse.data.batches import TargetBatches
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import NonFiniteStepError, Support
-from stillhouse.methods.computer import KernelComputer
 from stillhouse.methods.coordinates import COORDINATES, in_coordinates
-from stillhouse.methods.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.computer import KernelComputer
+from stillhouse.methods.kernel_regression.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.ridge import krr_step
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
-from stillhouse.methods.ridge import krr_step
 
 
 @dataclasses.dataclass(frozen=True)

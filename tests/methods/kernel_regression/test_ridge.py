@@ -2,7 +2,12 @@ import jax
 import numpy as np
 import pytest
 
-from stillhouse.methods.ridge import krr_predict, krr_step, krr_weights, ridge_factor
+from stillhouse.methods.kernel_regression.ridge import (
+    krr_predict,
+    krr_step,
+    krr_weights,
+    ridge_factor,
+)
 
 
 def _problem(s=7, t=19, k=3, seed=0):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stillhouse.methods.evaluation import evaluate_krr
-from stillhouse.methods.label_solve import LabelSolver
+from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
+from stillhouse.methods.kernel_regression.label_solve import LabelSolver
 
 
 def _problem(s=12, t=200, k=4, rank=30, seed=0):

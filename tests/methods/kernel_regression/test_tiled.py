@@ -4,9 +4,9 @@ import pytest
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.kernel import kernel
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.methods.programs import Context, KernelBlock, KernelGram
 from stillhouse.methods.tasks import check_results, run_task
-from stillhouse.methods.tiled import TiledComputer
 
 _SPEC = KernelSpec(fc(1))
 

@@ -13,9 +13,9 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Support
-from stillhouse.methods.computer import KernelComputer
-from stillhouse.methods.evaluation import KrrScoring
-from stillhouse.methods.ridge import ridge_factor
+from stillhouse.methods.kernel_regression.computer import KernelComputer
+from stillhouse.methods.kernel_regression.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.ridge import ridge_factor
 
 _STATE = ("factor", "gram", "moments", "squares", "chunks", "targets")
 

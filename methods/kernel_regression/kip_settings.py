@@ -12,7 +12,7 @@ from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.architectures import POOLABLE, parse_ensemble
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, kip_cost
-from stillhouse.methods.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.method import Problem
 from stillhouse.methods.options import at_least, changed, option, positive
 
@@ -79,8 +79,8 @@ class KipSettings(KernelSettings):
 
     def algorithm(self, problem: Problem) -> Algorithm[Any]:
         """Return KIP on a problem."""
-        from stillhouse.methods.kip import Kip, KipConfig
-        from stillhouse.methods.tiled import TiledComputer
+        from stillhouse.methods.kernel_regression.kip import Kip, KipConfig
+        from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
         config = KipConfig(
             tuple(self.kernels().values()),

@@ -19,8 +19,8 @@ from stillhouse.methods.options import at_least, not_negative, option, positive
 from stillhouse.methods.programs import Context
 
 if TYPE_CHECKING:
-    from stillhouse.methods.computer import KernelComputer
-    from stillhouse.methods.evaluation import KrrScoring
+    from stillhouse.methods.kernel_regression.computer import KernelComputer
+    from stillhouse.methods.kernel_regression.evaluation import KrrScoring
 
 KERNELS = ("ntk", "nngp")
 TARGETS = 1000
@@ -130,7 +130,7 @@ class KernelSettings(Method):
 
     def scoring(self, problem: Problem, computer: "KernelComputer") -> "KrrScoring":
         """Return what scores the set."""
-        from stillhouse.methods.evaluation import KrrScoring
+        from stillhouse.methods.kernel_regression.evaluation import KrrScoring
 
         return KrrScoring(
             computer,

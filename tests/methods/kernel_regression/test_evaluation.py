@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stillhouse.methods.evaluation import evaluate_krr
+from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
 
 _ONE_HOT = np.eye(10, dtype=np.float32) - np.float32(0.1)
 

@@ -9,8 +9,8 @@ import numpy as np
 from stillhouse.data.batches import TargetBatches
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted, Support
-from stillhouse.methods.computer import KernelComputer
-from stillhouse.methods.ridge import krr_weights
+from stillhouse.methods.kernel_regression.computer import KernelComputer
+from stillhouse.methods.kernel_regression.ridge import krr_weights
 
 
 @dataclasses.dataclass(frozen=True)

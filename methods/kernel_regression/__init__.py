@@ -1,0 +1,1 @@
+"""Methods that learn through kernel ridge regression: KIP, Label Solve."""
