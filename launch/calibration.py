@@ -9,6 +9,7 @@ import numpy as np
 
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
+from stillhouse.launch.sampling import SampledStep, SamplingRunner
 from stillhouse.methods.coresets import noise_images
 from stillhouse.methods.costs import step_elements
 from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
@@ -51,14 +52,21 @@ class StepCalibration:
     """What whole steps of a run take on this machine, in seconds.
 
     Attributes:
-        step: of a step.
+        alone: of a step, beside its tasks: the target batch, what is made of the results.
+        tasks: the tasks of a step, and how long they take.
         score: to score the set.
         start: to fit the transform, to begin and to compile.
     """
 
-    step: float
+    alone: float
+    tasks: SampledStep
     score: float
     start: float
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step, its tasks one after another."""
+        return self.alone + self.tasks.seconds
 
     def seconds(self, job: Job) -> float:
         """Return how long the whole run will take."""
@@ -67,17 +75,25 @@ class StepCalibration:
 
 
 def calibrate_steps(job: Job) -> StepCalibration:
-    """Time a step of a run, warm, and scoring its set: for whatever method, in memory alone."""
+    """Time a step of a run, warm, and scoring its set: for whatever method, in memory alone.
+
+    Of tasks that are alike one is computed; see `SamplingRunner`.
+    """
     transform, start = _timed(job.fit_transform)
     targets = job.batches(transform, augmented=True)
-    algorithm = job.algorithm(transform, targets, job.runner, lambda: False)
+    sampling = SamplingRunner(job.runner)
+    algorithm = job.algorithm(transform, targets, sampling, lambda: False)
     state, begin = _timed(algorithm.begin)
-    (state, _), cold = _timed(algorithm.advance, state, 1)
+    (after, _), cold = _timed(algorithm.advance, state, 1)
     warm = cold
     if job.schedule.steps > 1:
-        (state, _), warm = _timed(algorithm.advance, state, 2)
+        sampling.begin()
+        (after, _), warm = _timed(algorithm.advance, after, 2)
+    tasks = sampling.step()
+    # The set as it began: what a step makes of results that are not its own may be anything.
     _, score = _timed(algorithm.score, state)
-    return StepCalibration(warm, score, start + begin + max(cold - warm, 0.0))
+    alone = max(warm - tasks.computed, 0.0)
+    return StepCalibration(alone, tasks, score, start + begin + max(cold - warm, 0.0))
 
 
 def calibrate(job: Job) -> Calibration:

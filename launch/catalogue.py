@@ -53,7 +53,8 @@ _PLAN = Command(
     "[--flag=value ...]",
     "say what a run would cost: kernel elements, memory, time",
     "Takes the flags of distill and says what that run would cost, from the sizes and from a few "
-    "seconds of calibration on this machine. Nothing is written.",
+    "seconds of calibration on this machine. Nothing is written. What a pool would cost is said by "
+    "pretrain --plan.",
     (
         "stillhouse plan --dataset=digits --ipc=1 --steps=300",
         "stillhouse plan --dataset=data/cifar10 --ipc=10 --target_batch=5000 --json",
@@ -136,6 +137,7 @@ _PRETRAIN = Command(
     (
         "stillhouse pretrain --dataset=data/mnist --network=lenet --networks=8 --out=pools/lenet",
         "stillhouse pretrain --dataset=data/cifar10 --norm=instance --optimiser=sgd --trajectories",
+        "stillhouse pretrain --dataset=data/cifar10 --networks=100 --plan",
         "stillhouse pretrain --dataset=data/cifar10 --networks=100 --engine=launchpad --workers=4",
     ),
 )

@@ -7,6 +7,8 @@ import jax
 from absl import logging
 from threadpoolctl import threadpool_limits
 
+from stillhouse.launch.settings.run import DistillConfig
+
 # Of a GPU's memory that others have: more than a driver and a display need.
 _SHARED = 0.1
 _MEMORY_SETTINGS = ("XLA_PYTHON_CLIENT_", "XLA_CLIENT_")
@@ -46,6 +48,15 @@ def use_threads(threads: int) -> None:
     """Let linear algebra and XLA use so many threads, before JAX looks for devices."""
     os.environ["NPROC"] = str(threads)  # Where XLA looks for the size of its thread pool.
     threadpool_limits(threads)
+
+
+def use_threads_of(config: DistillConfig) -> None:
+    """Let this process use the threads that its tasks are to have, where their bits go with these.
+
+    Nothing is done where workers compute them, or where the method's bits do not depend on it.
+    """
+    if config.engine.engine == "local" and config.own.threads and config.compute.threads:
+        use_threads(config.compute.threads)
 
 
 def _visible(number: int) -> str:

@@ -5,8 +5,9 @@ import math
 
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
-from stillhouse.launch.calibration import Calibration
+from stillhouse.launch.calibration import Calibration, StepCalibration
 from stillhouse.launch.job import Job
+from stillhouse.launch.sampling import SampledStep
 from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import planned
@@ -47,8 +48,8 @@ class FleetPlan:
         busy_share: of the workers' time, what they spend computing.
         bytes_down: what the server sends them.
         bytes_up: what they send back.
-        least_bytes: what it must send them at least: to each all support images, and its share of
-            the targets, once.
+        least_bytes: what it must send them at least: to each what all tasks have, such as the
+            support images, and everything else once.
     """
 
     workers: int
@@ -64,14 +65,16 @@ class FleetPlan:
         return (self.bytes_down + self.bytes_up) / self.least_bytes
 
 
-def plan_fleet(job: Job, calibration: Calibration, workers: int) -> FleetPlan:
+def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: int) -> FleetPlan:
     """Return what a step of a run takes with so many workers, each as fast as this machine.
 
     Where steps sample one of several kernels it is a step of the first.
 
     Raises:
-        ValueError: if its method is none of kernel regression.
+        ValueError: if tiles were timed, and its method is none of kernel regression.
     """
+    if isinstance(calibration, StepCalibration):
+        return _plan_sampled(calibration, workers)
     if not isinstance(job.config.own, KernelSettings):
         raise ValueError(f"the steps of {job.config.method.method} are no tiles of a kernel")
     sizes = StepSizes(
@@ -88,6 +91,36 @@ def plan_fleet(job: Job, calibration: Calibration, workers: int) -> FleetPlan:
         backward=calibration.backward,
         alone=calibration.step,
     )
+
+
+def _plan_sampled(calibration: StepCalibration, workers: int) -> FleetPlan:
+    """Return what a step takes whose tasks are known."""
+    sampled = calibration.tasks
+    played = simulate(
+        *sampled.passes,
+        workers=workers,
+        seconds_per_unit=sampled.seconds_per_unit,
+        rpc_seconds=_CALL_SECONDS,
+        bytes_per_second=_BYTES_PER_SECOND,
+    )
+    seconds = played.seconds + calibration.alone
+    return FleetPlan(
+        workers,
+        seconds,
+        played.busy_share * played.seconds / seconds,
+        played.bytes_down,
+        played.bytes_up,
+        _least_bytes(sampled, workers),
+    )
+
+
+def _least_bytes(sampled: SampledStep, workers: int) -> int:
+    tasks = [task for tasks in sampled.passes for task in tasks]
+    blobs = {name: size for task in tasks for name, size in task.blobs.items()}
+    of_all = [name for name in blobs if all(name in task.blobs for task in tasks)]
+    copies = min(workers, len(tasks)) - 1
+    again = copies * sum(blobs[name] for name in of_all)
+    return sum(blobs.values()) + again + sum(task.bytes_down for task in tasks)
 
 
 def plan_step(

@@ -20,6 +20,7 @@ from stillhouse.methods.costs import (
 )
 from stillhouse.methods.keep_best import hold_out
 from stillhouse.methods.kernel_regression.kernel_settings import TARGETS
+from stillhouse.methods.method import Method
 from stillhouse.methods.programs import Context
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
@@ -56,7 +57,8 @@ def prepare(
     if dataset is None:
         dataset = read_dataset(config.data.dataset, config.reading)
     method.check_image(*dataset.image_shape[:2])
-    support_size = _support_size(config.support, dataset)
+    method.check_data(dataset, config.data.transform)
+    support_size = _support_size(config.support, method, dataset)
     learning, chosen_by = hold_out(dataset) if method.holds_out() else (dataset, None)
     targets = method.batch_size(learning)
     _say_shrunk(targets, getattr(method, "target_batch", None), learning)
@@ -93,12 +95,14 @@ def prepare(
     return job
 
 
-def _support_size(config: SupportConfig, dataset: Dataset) -> int:
-    size = config.support_size or config.ipc * dataset.num_classes
+def _support_size(config: SupportConfig, method: Method, dataset: Dataset) -> int:
+    classes = dataset.num_classes
+    size = config.support_size or method.support_size(config.ipc, classes)
     # Noise has no need of real images.
     labels = None if config.init == "noise" else dataset.y_train
     try:
-        check_support_size(size, dataset.num_classes, labels)
+        check_support_size(size, classes, labels)
+        method.check_support(size, classes)
     except ValueError as error:
         raise ValueError(
             f"`--{'support_size' if config.support_size else 'ipc'}`: {error}"

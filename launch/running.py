@@ -214,8 +214,11 @@ def _summarise(job: Job) -> None:
     # A folder of a stranger's may be called anything.
     file, dataset = printable(file), printable(dataset)
     _say_if_worse(job, result)
+    more = f", half mse {result['test_mse']:.5f}" if "test_mse" in result else ""
+    if "test_accuracy_deviation" in result:
+        more = f" +- {result['test_accuracy_deviation']:.4f}"
     print(
-        f"test accuracy {result['test_accuracy']:.4f}, half mse {result['test_mse']:.5f}: "
+        f"test accuracy {result['test_accuracy']:.4f}{more}: "
         f"{result['support_size']} images after {result['steps']} steps, "
         f"{_work(result)}{short_time(result['seconds'])}\n"
         f"distilled set: {job.folder.distilled}\n"

@@ -12,7 +12,7 @@ from stillhouse.data.archive import npz_names, read_npz
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load, space_from_arrays
-from stillhouse.data.recipes import KrrRecipe, Recipe
+from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_from_plain
 from stillhouse.data.transforms import Checked, Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.launch.reading import naming_flags, read_dataset
@@ -41,7 +41,9 @@ def load_set(file: str, max_bytes: int | None = None) -> DistilledSet:
             transform, card = space_from_arrays(read_npz(folder.begun, names))
             if card is not None:
                 config = {**card.config, "checkpoint_step": saved.step}
-                card = dataclasses.replace(card, config=config)
+                learned = saved.meta.get("recipe")
+                recipe = card.recipe if learned is None else recipe_from_plain(learned)
+                card = dataclasses.replace(card, config=config, recipe=recipe)
             print(
                 f"note: {file} is not finished; this is its checkpoint of step {saved.step}",
                 file=sys.stderr,

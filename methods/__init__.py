@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "algorithm": ("Algorithm", "Interrupted", "NonFiniteStepError", "Support"),
+    "algorithm": ("Algorithm", "Interrupted", "LearnsRecipe", "NonFiniteStepError", "Support"),
     "kernel_regression.computer": ("KernelComputer",),
     "coresets": ("class_average", "kmeans_centres", "noise_images", "random_subset"),
     "costs": (
@@ -18,6 +18,7 @@ _HOMES = {
         "evaluation_cost",
         "kip_cost",
         "label_solve_cost",
+        "network_cost",
     ),
     "kernel_regression.evaluation": ("KrrAlgorithm", "KrrScoring", "Scores", "evaluate_krr"),
     "kernel_regression.kip": (

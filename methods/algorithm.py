@@ -1,13 +1,16 @@
 """A method as runs see it: a state, a step, scores, and arrays to save."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+
+from stillhouse.data.recipes import Recipe
 
 Support = tuple[np.ndarray, np.ndarray]
 """The images `[s, h, w, c]`, in the transformed space, and their labels `[s, k]`."""
 S = TypeVar("S")
+_Seen = TypeVar("_Seen", contravariant=True)
 
 
 class Algorithm(Protocol[S]):
@@ -60,6 +63,15 @@ class Algorithm(Protocol[S]):
         Raises:
             ValueError: if the arrays are those of something else.
         """
+        ...
+
+
+@runtime_checkable
+class LearnsRecipe(Protocol[_Seen]):
+    """An algorithm that learns a part of its recipe too, such as step sizes."""
+
+    def recipe(self, state: _Seen) -> Recipe:
+        """Return how the set, as it is now, is meant to be used."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a run costs, known before it starts: kernel elements, and bytes in memory.
+"""What a run costs, known before it starts: kernel elements, passes, and bytes in memory.
 
 Elements are exact: what a `KernelComputer` will have counted at the end. Bytes are an estimate
 of the peak, item by item, from the sizes of the arrays that live at one time.
@@ -6,6 +6,7 @@ of the peak, item by item, from the sizes of the arrays that live at one time.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 # Python, JAX, SciPy, scikit-learn and compiled programs, before any data.
 _LIBRARIES = 600 * 2**20
@@ -152,6 +153,21 @@ def evaluation_cost(sizes: RunSizes, *, images: int) -> RunCost:
     return RunCost(_scoring(sizes, images), 0, _ranked(memory))
 
 
+def network_cost(sizes: RunSizes, *, passes: int, memory: Mapping[str, int]) -> RunCost:
+    """Return the cost of a run through finite networks.
+
+    Args:
+        sizes: of the run.
+        passes: images once forward and back through a network, in all steps.
+        memory: what the method itself holds at the peak in one process, in bytes by name.
+    """
+    found = _common_memory(sizes)
+    found["compiled programs"] = found.pop("kernel backend")
+    pixels = math.prod(sizes.image_shape)
+    found["support set and optimiser"] = sizes.support * pixels * (7 * _F32 + _F64)
+    return RunCost(0, 0, _ranked({**found, **memory}), passes)
+
+
 def check_memory(cost: RunCost, available: int) -> None:
     """Check that a run fits in `available` bytes.
 
@@ -163,10 +179,11 @@ def check_memory(cost: RunCost, available: int) -> None:
     parts = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in cost.memory[:3])
     raise ValueError(
         f"the run needs about {cost.bytes / 1e9:.2f} GB of memory and {available / 1e9:.2f} GB are "
-        f"available; the largest parts are {parts}. {_ADVICE[cost.memory[0][0]]}"
+        f"available; the largest parts are {parts}. {_ADVICE.get(cost.memory[0][0], _SMALLER)}"
     )
 
 
+_SMALLER = "Use a smaller network, a smaller batch or fewer steps"
 _LESS_DATA = "Use a data set of fewer or smaller images"
 _ADVICE = {
     "libraries": "Free memory, or use a larger machine",

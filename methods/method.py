@@ -61,11 +61,14 @@ class Method(Checked, abc.ABC):
         name: what `--method` calls it; set by the registry.
         about: what it does, in half a line.
         from_batches: whether a step learns from its target batch, so that loaders can prepare it.
+        threads: processor threads of a task where `--threads` does not say, so that its bits do
+            not go with the machine; None for all cores, where they do not.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     from_batches: ClassVar[bool] = True
+    threads: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def batch_size(self, dataset: Dataset) -> int:
@@ -129,11 +132,36 @@ class Method(Checked, abc.ABC):
         """Return the setting of which a finished run may be given more, to go on; None for none."""
         return None
 
+    def support_size(self, ipc: int, num_classes: int) -> int:
+        """Return how many images `--ipc` stands for in all."""
+        return ipc * num_classes
+
+    def check_support(self, size: int, num_classes: int) -> None:
+        """Check that it can learn so many images, a multiple of the classes.
+
+        Raises:
+            ValueError: if not.
+        """
+        return None
+
     def check_image(self, height: int, width: int) -> None:
         """Check that what it learns through takes such images.
 
         Raises:
             ValueError: if not.
+        """
+        return None
+
+    def check_data(self, dataset: Dataset, transform: str) -> None:
+        """Check that its other settings fit the data, such as a pool or the name of a class.
+
+        Args:
+            dataset: what is distilled.
+            transform: the kind of transform through which it is seen.
+
+        Raises:
+            ValueError: if not.
+            OSError: if a file or folder that they name cannot be read.
         """
         return None
 

@@ -11,7 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from stillhouse.methods.algorithm import Algorithm, Interrupted, NonFiniteStepError
+from stillhouse.data.recipes import Recipe, recipe_to_plain
+from stillhouse.methods.algorithm import (
+    Algorithm,
+    Interrupted,
+    LearnsRecipe,
+    NonFiniteStepError,
+)
 from stillhouse.methods.programs import KERNEL_ELEMENTS
 from stillhouse.methods.tasks import Tally
 from stillhouse.server.checkpoints import Checkpoint, CheckpointError, CheckpointStore
@@ -138,10 +144,13 @@ class _Run(Generic[S]):
         if self.state is None or self.step == self.saved_step:
             return
         self.metrics.sync()
-        meta = {
+        meta: dict[str, Any] = {
             **{"scores": self.scores, "work": self.work, "seconds": self._seconds()},
             "computed_by": list(self.computed_by()),
         }
+        recipe = self._recipe(self.state)
+        if recipe is not None:
+            meta["recipe"] = recipe_to_plain(recipe)
         support = self.algorithm.support(self.state)
         self.store.save(Checkpoint(self.step, self.algorithm.save(self.state), meta, support))
         self.saved_step, self._saved_at = self.step, time.monotonic()
@@ -178,7 +187,12 @@ class _Run(Generic[S]):
         counter = _Counter(self.tally)
         scores = {**self.scores, **self.algorithm.final_scores(self.state, self.scores)}
         work = counter.added_to(self.work)
-        return Outcome(images, labels, scores, self.step, self._seconds(), work)
+        recipe = self._recipe(self.state)
+        return Outcome(images, labels, scores, self.step, self._seconds(), work, recipe)
+
+    def _recipe(self, state: S) -> Recipe | None:
+        algorithm = self.algorithm
+        return algorithm.recipe(state) if isinstance(algorithm, LearnsRecipe) else None
 
     def _record(self, step: int, values: Mapping[str, float], speeds: Mapping[str, float]) -> None:
         extra = {f"{key(unit)}_per_second": round(speed, 1) for unit, speed in speeds.items()}

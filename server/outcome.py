@@ -8,6 +8,7 @@ import numpy as np
 
 from stillhouse.data.card import Card
 from stillhouse.data.distilled import DistilledSet, save_distilled
+from stillhouse.data.recipes import Recipe
 from stillhouse.data.transforms import Transform
 from stillhouse.server.run_folder import RunFolder, write_json
 
@@ -24,6 +25,7 @@ class Outcome:
         steps: how many steps it took.
         seconds: of all processes that worked on it, without what a kill made them do again.
         work: the work units that were computed, by what they are, counted in the same way.
+        recipe: how the set is meant to be used, where that was learned too; else None.
     """
 
     images: np.ndarray
@@ -32,6 +34,7 @@ class Outcome:
     steps: int
     seconds: float
     work: Mapping[str, int]
+    recipe: Recipe | None = None
 
 
 def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: Card) -> None:
@@ -41,13 +44,13 @@ def finish(folder: RunFolder, outcome: Outcome, *, transform: Transform, card: C
         folder: the run's folder.
         outcome: what the run ended with.
         transform: of its images.
-        card: its provenance; the scores are filled in.
+        card: its provenance; the scores are filled in, and the recipe where it was learned.
 
     Raises:
         OSError: if a file cannot be written.
     """
     numbers = {n: value for n, value in outcome.scores.items() if isinstance(value, int | float)}
-    card = dataclasses.replace(card, scores=numbers)
+    card = dataclasses.replace(card, scores=numbers, recipe=outcome.recipe or card.recipe)
     distilled = DistilledSet(outcome.images, outcome.labels, transform, card)
     save_distilled(folder.distilled, distilled)
     result = {

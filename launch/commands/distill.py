@@ -1,5 +1,6 @@
 """`stillhouse distill`: run a job to its end, or from where it was."""
 
+from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.engines.engine import engine_for
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.prepare import prepare
@@ -14,6 +15,7 @@ def run(config: DistillConfig) -> int:
         CommandError: if the settings are wrong, or the run was stopped.
     """
     with bad_input():
+        use_threads_of(config)
         engine = engine_for(config)
         job = prepare(config)
     if summarise_if_finished(job):

@@ -9,6 +9,7 @@ from stillhouse.launch.calibration import (
     calibrate,
     calibrate_steps,
 )
+from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
 from stillhouse.launch.fleet import FleetPlan, plan_fleet
 from stillhouse.launch.job import Job
@@ -26,6 +27,7 @@ def run(config: PlanConfig) -> int:
         CommandError: if the settings are wrong, or the run would not fit in memory.
     """
     with bad_input():
+        use_threads_of(config)
         job = prepare(config, for_real=False)
     available = available_memory()
     try:
@@ -38,7 +40,7 @@ def run(config: PlanConfig) -> int:
         by_kernels = isinstance(config.own, KernelSettings)
         calibration = calibrate(job) if by_kernels else calibrate_steps(job)
     workers, fleet = config.engine.workers, None
-    if workers > 1 and isinstance(calibration, Calibration):
+    if workers > 1:
         fleet = plan_fleet(job, calibration, workers)
     if config.output.json:
         print(json.dumps(_as_json(job, calibration, available) | _fleet_json(fleet)))
@@ -71,8 +73,8 @@ def _times(job: Job, calibration: Calibration | StepCalibration) -> list[str]:
     seconds = calibration.seconds(job)
     if isinstance(calibration, StepCalibration):
         return [
-            f"time             about {short_time(seconds)} here: {calibration.step:.3g} s a step, "
-            f"{calibration.score:.3g} s to score the set"
+            f"time             about {short_time(seconds)} here: {calibration.step:.3g} s a step "
+            f"of {calibration.tasks.tasks:,} tasks, {calibration.score:.3g} s to score the set"
         ]
     speeds = f"{1 / calibration.forward:,.0f} elements/s forward"
     if calibration.backward:
@@ -115,7 +117,11 @@ def _as_json(
     job: Job, calibration: Calibration | StepCalibration, available: int
 ) -> dict[str, object]:
     if isinstance(calibration, StepCalibration):
-        speeds = {"seconds_per_step": calibration.step, "seconds_per_score": calibration.score}
+        speeds = {
+            "seconds_per_step": calibration.step,
+            "seconds_per_score": calibration.score,
+            "tasks_per_step": calibration.tasks.tasks,
+        }
     else:
         speeds = {
             "seconds_per_forward_element": calibration.forward,

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import ClassVar
 
-from stillhouse.launch.settings.network import NetworkConfig
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import WorkersConfig
+from stillhouse.methods.network_options import NetworkOptions
 from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import OPTIMISERS, Objective
 from stillhouse.networks.training_spec import SCHEDULES, TrainingSpec
@@ -142,16 +142,35 @@ class TrainersConfig(WorkersConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class PlanningConfig(Checked):
+    """Planning.
+
+    Attributes:
+        plan: say what it would cost, and do nothing.
+        json: print that as JSON.
+    """
+
+    plan: bool = option(False, "say what it would cost, from a few steps, and write nothing")
+    json: bool = option(False, "with --plan: print one line of JSON")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.json and not self.plan:
+            raise ValueError("`--json` needs `--plan` beside it")
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig:
     """The settings of `pretrain`, in groups."""
 
     data: PretrainDataConfig = PretrainDataConfig()
     reading: ReadingConfig = ReadingConfig()
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkOptions = NetworkOptions()
     training: TrainingConfig = TrainingConfig()
     pool: PoolConfig = PoolConfig()
     compute: ThreadsConfig = ThreadsConfig()
     engine: TrainersConfig = TrainersConfig()
+    planning: PlanningConfig = PlanningConfig()
 
     @property
     def training_spec(self) -> TrainingSpec:

@@ -82,7 +82,12 @@ class ComputeConfig(Checked):
     """
 
     backend: str = option("auto", "what computes the kernels", choices=BACKENDS)
-    threads: int | None = option(None, "processor threads (default: all cores)", check=at_least(1))
+    threads: int | None = option(
+        None,
+        "processor threads (default: all cores; 1 for methods that learn through networks, whose "
+        "last digits go with it)",
+        check=at_least(1),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +178,9 @@ class DistillConfig:
                 f"`own` must be the settings of {self.method.method}, {method.__name__}, got "
                 f"{type(self.own).__name__}"
             )
+        if self.compute.threads is None and self.own.threads is not None:
+            threads = dataclasses.replace(self.compute, threads=self.own.threads)
+            object.__setattr__(self, "compute", threads)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from stillhouse.launch.settings.network import NetworkConfig
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import OutputConfig
+from stillhouse.methods.network_options import NetworkOptions
 from stillhouse.methods.options import Checked, at_least, not_negative, option, positive
 from stillhouse.networks.objective import LOSSES
 
@@ -113,6 +113,6 @@ class TrainConfig:
     file: str
     data: TrainDataConfig = TrainDataConfig()
     reading: ReadingConfig = ReadingConfig()
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkOptions = NetworkOptions()
     descent: DescentConfig = DescentConfig()
     output: TrainOutputConfig = TrainOutputConfig()

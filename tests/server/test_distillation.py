@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from stillhouse.data.recipes import StepsRecipe, recipe_from_plain
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
+from stillhouse.methods.kip import Kip
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
 from stillhouse.server.metrics import read_metrics
@@ -229,3 +231,17 @@ def test_a_checkpoint_of_the_first_format_is_gone_on_from(workshop, tmp_path):
     old = {"test": test, "kernel_elements": work["kernel elements"], "seconds": 1.0}
     store.save(dataclasses.replace(saved, meta=old))
     assert_same(workshop.distil(tmp_path / "run", workshop.kip(), Schedule(6)), whole)
+
+
+def test_what_is_learned_of_the_recipe_is_in_checkpoint_and_outcome(workshop, tmp_path):
+    class Learns(Kip):
+        def recipe(self, state):
+            return StepsRecipe({"family": "mlp"}, "any", (0.1 * (1 + state.step),))
+
+    kip = workshop.kip()
+    algorithm = Learns(*(getattr(kip, field.name) for field in dataclasses.fields(kip)))
+    outcome = workshop.distil(tmp_path, algorithm, Schedule(3))
+    assert outcome.recipe.step_sizes == pytest.approx((0.4,))
+    saved = CheckpointStore(tmp_path / "checkpoints").latest().meta["recipe"]
+    assert recipe_from_plain(saved) == outcome.recipe
+    assert workshop.distil(tmp_path / "plain", kip, Schedule(3)).recipe is None

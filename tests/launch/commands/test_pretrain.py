@@ -115,3 +115,21 @@ def test_training_that_diverges_says_so_and_keeps_what_there_is(stillhouse, spot
     assert "try a lower learning rate than 1e+30" in result.err
     assert "0 of 8 networks are in pool" in result.err and "Traceback" not in result.err
     assert json.loads((tmp_path / "pool/pool.json").read_text())["members"] == []
+
+
+def test_a_plan_says_what_it_costs_and_writes_nothing(stillhouse, spots, tmp_path):
+    flags = (f"--dataset={spots}", *SMALL, "--networks=3", "--out=pool")
+    plan = json.loads(stillhouse("pretrain", *flags, "--plan", "--json", "--workers=2").out)
+    # Eight steps of 48 images, and a third of a pass for each of 48 test images.
+    assert (plan["networks"], plan["steps"], plan["passes"]) == (3, 8, 3 * (8 * 48 + 16))
+    assert plan["memory_bytes"] == sum(plan["memory"].values())
+    assert plan["seconds"] >= 2 * plan["seconds_per_network"] > 0
+    assert list(tmp_path.iterdir()) == []
+    told = stillhouse("pretrain", *flags, "--plan").out
+    assert "passes" in told and "memory" in told and "s a network of 8 steps" in told
+    assert stillhouse("pretrain", *flags).code == 0
+    assert sum(f.stat().st_size for f in tmp_path.rglob("network-*.npz")) >= plan["disk_bytes"]
+
+
+def test_json_is_for_plans(refused):
+    assert "`--json` needs `--plan`" in refused("pretrain", "--json")

@@ -128,5 +128,5 @@ def test_a_set_without_a_baseline_of_its_size_says_so(
 
 def test_the_flags_offer_what_there_is_and_have_the_defaults_of_the_library():
     assert settings.BASELINES == baselines.BASELINES
-    given = {"network": settings.NetworkConfig().spec, **vars(settings.DescentConfig())}
+    given = {"network": settings.NetworkOptions().spec, **vars(settings.DescentConfig())}
     assert given == vars(train_config.TrainConfig())

@@ -1,4 +1,4 @@
-"""The flags of a finite network. Nothing here imports JAX."""
+"""A finite network as settings, which are flags too. Nothing here imports JAX."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from stillhouse.networks import (
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkConfig(Checked):
+class NetworkOptions(Checked):
     """Network.
 
     Attributes:

@@ -1,0 +1,75 @@
+"""The settings that all methods have which learn through finite networks."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from stillhouse.data.dataset import Dataset
+from stillhouse.data.sampling import check_class_balanced
+from stillhouse.methods.method import Method
+from stillhouse.methods.network_options import NetworkOptions
+from stillhouse.methods.options import at_least, option
+from stillhouse.methods.programs import Context
+from stillhouse.networks import build_network
+
+BACKEND = "xla"
+"""What computes networks, wherever: on GPUs where workers have them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings(NetworkOptions, Method):
+    """Learning through networks.
+
+    Attributes:
+        target_batch: real images a step learns from; None for as many as `batch_of`, or all.
+        batch_of: how many that is, by default.
+    """
+
+    threads: ClassVar[int | None] = 1
+    batch_of: ClassVar[int] = 1024
+
+    target_batch: int | None = option(
+        None,
+        "real images a step learns from, as many of each class (default: the published number, "
+        "rounded, or all there are)",
+        check=at_least(1),
+    )
+
+    def batch_size(self, dataset: Dataset) -> int:
+        """Return how many real images a step has."""
+        counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
+        if self.target_batch is None:
+            of_each = max(round(self.batch_of / dataset.num_classes), 1)
+            return min(of_each, int(counts.min())) * dataset.num_classes
+        try:
+            check_class_balanced(counts, self.target_batch)
+        except ValueError as error:
+            raise ValueError(f"`--target_batch`: {error}") from error
+        return self.target_batch
+
+    def networks(self) -> tuple[str, ...]:
+        """Return the network by its family, and depth where it has one."""
+        spec = self.spec
+        return (spec.family if spec.depth is None else f"{spec.family}:{spec.depth}",)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the bits of a result; add the method's own settings."""
+        return {"network": self.spec.to_json()}
+
+    def backend(self, context: Context) -> str:
+        """Return what computes networks.
+
+        Raises:
+            ValueError: if another backend is asked for, which are for kernels.
+        """
+        if context.backend not in ("auto", BACKEND):
+            raise ValueError(
+                f"`--backend` {context.backend} is for kernels, and --method={self.name} has none; "
+                "drop it"
+            )
+        return BACKEND
+
+    def check_data(self, dataset: Dataset, transform: str) -> None:
+        """Check that the network takes the images."""
+        build_network(self.spec, dataset.image_shape, dataset.num_classes)
