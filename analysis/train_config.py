@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from stillhouse.data.siamese import SiameseAugmentation
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.objective import Objective
 
@@ -30,6 +31,7 @@ class TrainConfig:
         seeds: how many networks.
         seed: of the first one; those of the others follow it.
         eval_every: steps between predictions of the test images; 0 for the end only.
+        augmentation: what happens to the images of each step; None for nothing.
     """
 
     network: NetworkSpec = NetworkSpec()
@@ -44,6 +46,7 @@ class TrainConfig:
     seeds: int = 5
     seed: int = 0
     eval_every: int = 0
+    augmentation: SiameseAugmentation | None = None
 
     def __post_init__(self) -> None:
         _ = self.objective  # It checks loss, momentum and L2.

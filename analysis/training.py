@@ -21,6 +21,7 @@ from stillhouse.networks.descent import (
     looked_at,
     programs_for,
 )
+from stillhouse.networks.siamese import augmented_batches
 from stillhouse.networks.stable_rate import largest_stable_rate
 from stillhouse.networks.training_set import TrainingSet
 
@@ -209,6 +210,8 @@ class _Training:
         schedule = optax.cosine_decay_schedule(rate, config.steps)
         rates = np.asarray(schedule(np.arange(config.steps)), np.float32)
         batches = self._train.batches(config.batch_size, self._seed)
+        if config.augmentation is not None:
+            batches = augmented_batches(batches, config.augmentation, self._seed)
         steps = descend(self._programs, self._params, self._state, rates, batches)
         for step, (self._params, self._state, values) in enumerate(steps, 1):
             due = config.eval_every and step % config.eval_every == 0 and step < config.steps

@@ -11,7 +11,7 @@ from stillhouse.kernels.spec import KernelSpec
 LOSSES = ("mse", "xent")
 INITIALISATIONS = ("seed", "any", "pool")
 OPTIMISERS = ("sgd", "momentum", "adam")
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "step")
 
 
 class Recipe:
@@ -102,10 +102,12 @@ class TrainingRecipe(Recipe):
         network: the network, as the JSON object of its spec.
         optimiser: "sgd", "momentum" (of 0.9) or "adam".
         learning_rate: the first one.
-        schedule: what becomes of it: "constant" or "cosine", to zero.
+        schedule: what becomes of it: "constant", "cosine", to zero, or "step", to a tenth of it
+            after half of the steps.
         batch_size: images a step sees; None for all of them.
         steps: how many steps.
-        augmentation: of batches, as the JSON object of an `Augmentation`; None for none.
+        augmentation: of batches, as the JSON object of an `Augmentation`, or of a
+            `SiameseAugmentation`, which has `kinds`; None for none.
         l2: the weight of half the squared weights in the loss.
         loss: "mse" or "xent".
 

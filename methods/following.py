@@ -1,8 +1,10 @@
 """A distilled set used as its recipe says, where that is through finite networks."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +12,11 @@ from stillhouse.data.augmentation import Augmentation, augment
 from stillhouse.data.recipes import Recipe, StepsRecipe, TrainingRecipe
 from stillhouse.data.records import from_plain
 from stillhouse.data.sampling import rng_for
+from stillhouse.data.siamese import SiameseAugmentation
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.descent import Programs, accuracy, descend, looked_at, programs_for
 from stillhouse.networks.objective import Objective
+from stillhouse.networks.siamese import augmented_batches
 
 Batch = tuple[np.ndarray, np.ndarray]
 _MOMENTUM = 0.9
@@ -66,6 +70,27 @@ def recipe_accuracies(
     return found
 
 
+def shortened(recipe: Recipe, *, steps: int | None = None, width: int | None = None) -> Recipe:
+    """Return a recipe of ordinary training with fewer steps, or a network of another width.
+
+    Raises:
+        ValueError: if the recipe is of another kind, or its network has no width.
+    """
+    if steps is None and width is None:
+        return recipe
+    if not isinstance(recipe, TrainingRecipe):
+        name = "width" if steps is None else "steps"
+        raise ValueError(
+            f"`--{name}` is for sets that are meant for ordinary training, and this one's recipe "
+            f"is {recipe.kind}; drop it"
+        )
+    network = recipe.network
+    if width is not None:
+        spec = NetworkSpec.from_dict({**recipe.network, "width": width})
+        network = spec.to_dict()
+    return dataclasses.replace(recipe, network=network, steps=steps or recipe.steps)
+
+
 def _objective(recipe: StepsRecipe | TrainingRecipe) -> Objective:
     if isinstance(recipe, StepsRecipe):
         return Objective(recipe.loss, 0.0, "sgd", 0.0)
@@ -103,7 +128,23 @@ def _lesson(
     rates = [rate] * steps
     if recipe.schedule == "cosine":
         rates = [rate * (1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
-    return rates, _epochs(recipe, images, labels, seed)
+    if recipe.schedule == "step":
+        rates = [rate if 2 * step < steps else 0.1 * rate for step in range(steps)]
+    return rates, _changed(recipe, _epochs(recipe, images, labels, seed), seed)
+
+
+def _changed(recipe: TrainingRecipe, batches: Iterator[Batch], seed: int) -> Iterator[Any]:
+    """Return batches as the recipe augments them."""
+    if recipe.augmentation is None:
+        return batches
+    if "kinds" in recipe.augmentation:
+        siamese = from_plain(SiameseAugmentation, recipe.augmentation)
+        return augmented_batches(batches, siamese, seed)
+    augmentation = from_plain(Augmentation, recipe.augmentation)
+    return (
+        (augment(x, augmentation, rng_for(seed, "recipe augment", step)), y)
+        for step, (x, y) in enumerate(batches)
+    )
 
 
 def _epochs(
@@ -111,19 +152,13 @@ def _epochs(
 ) -> Iterator[Batch]:
     """Yield batches of one size, without end: the images in another order each epoch."""
     size = min(recipe.batch_size or len(images), len(images))
-    changes = recipe.augmentation
-    augmentation = None if changes is None else from_plain(Augmentation, changes)
-    waiting, epoch, step = np.empty(0, np.intp), 0, 0
+    waiting, epoch = np.empty(0, np.intp), 0
     while True:
         while len(waiting) < size:
             order = rng_for(seed, "recipe order", epoch).permutation(len(images))
             waiting, epoch = np.concatenate([waiting, order]), epoch + 1
         chosen, waiting = waiting[:size], waiting[size:]
-        shown = images[chosen]
-        if augmentation is not None:
-            shown = augment(shown, augmentation, rng_for(seed, "recipe augment", step))
-        yield shown, labels[chosen]
-        step += 1
+        yield images[chosen], labels[chosen]
 
 
 def _trained(

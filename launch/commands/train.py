@@ -16,6 +16,7 @@ from stillhouse.analysis.training_figures import training_curves
 from stillhouse.data.atomic import write_bytes
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load
+from stillhouse.data.siamese import siamese_augmentation
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.reading import naming_flags
@@ -46,7 +47,9 @@ def run(settings: Settings) -> int:
         CommandError: if something is wrong with the set, the dataset or the settings, the result
             cannot be written, or every network that is trained on the set diverges.
     """
-    config = TrainConfig(settings.network.spec, **dataclasses.asdict(settings.descent))
+    descent = dataclasses.asdict(settings.descent)
+    augmentation = siamese_augmentation(descent.pop("augment"))
+    config = TrainConfig(settings.network.spec, **descent, augmentation=augmentation)
     quiet = settings.output.json
     with bad_input():
         out = _folder(settings)

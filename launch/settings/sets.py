@@ -62,10 +62,22 @@ class RecipeConfig(Checked):
     Attributes:
         networks: how many are trained, where they start from random weights.
         seed: of the first one's weights; those of the others follow it.
+        steps: of ordinary training; None for the recipe's own.
+        width: of the network; None for the recipe's own.
     """
 
     networks: int = option(5, "networks to train, from random weights each", check=at_least(1))
     seed: int = option(0, "seed of the first one; those of the others follow it", check=at_least(0))
+    steps: int | None = option(
+        None,
+        "steps of ordinary training, for a quicker look (default: the recipe's own)",
+        check=at_least(1),
+    )
+    width: int | None = option(
+        None,
+        "width of the network that is trained, for a quicker look (default: the recipe's own)",
+        check=at_least(1),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

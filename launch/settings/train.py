@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.data.siamese import ALL, KINDS, expected_kinds
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import OutputConfig
 from stillhouse.methods.network_options import NetworkOptions
@@ -54,6 +55,7 @@ class DescentConfig(Checked):
         momentum: of gradient descent.
         batch_size: images of a step.
         l2: weight of half the sum of squared weights.
+        augment: what may happen to the images of a step.
         seeds: how many networks.
         seed: of the first one.
         eval_every: steps between predictions of the test images.
@@ -87,6 +89,12 @@ class DescentConfig(Checked):
     )
     batch_size: int = option(100, "images of a step, all where there are fewer", check=at_least(1))
     l2: float = option(1e-3, "weight of half the sum of all squared weights", check=not_negative)
+    augment: tuple[str, ...] = option(
+        (),
+        f"{ALL}, to change the images of each step in one of these ways, or only in some of them: "
+        f"{', '.join(KINDS)} (default: none)",
+        check=expected_kinds,
+    )
     seeds: int = option(5, "networks to train, each from its own seed", check=at_least(1))
     seed: int = option(0, "seed of the first one", check=at_least(0))
     eval_every: int = option(

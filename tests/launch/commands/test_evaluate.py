@@ -161,6 +161,30 @@ def test_a_recipe_of_ordinary_training_is_followed(stillhouse, for_networks):
     assert "of 1 networks" in text and "recipe training" in text
 
 
+def test_a_recipe_of_training_may_augment_and_be_shortened(stillhouse, for_networks):
+    recipe = TrainingRecipe(
+        NETWORK, learning_rate=0.1, schedule="step", steps=80, augmentation={"kinds": ["crop"]}
+    )
+    flags = ("--networks=1", "--json")
+    whole = read(stillhouse("evaluate", for_networks(recipe), *flags))
+    assert whole["own_recipe"] and whole["test_accuracy"] > 0.4
+    plain = read(
+        stillhouse("evaluate", for_networks(dataclasses.replace(recipe, augmentation=None)), *flags)
+    )
+    assert plain["test_accuracy"] != whole["test_accuracy"]
+    for_networks(recipe)
+    short = stillhouse("evaluate", "set.npz", "--networks=1", "--steps=2", "--width=4")
+    assert "not the set's own recipe" in short.err
+    found = read(stillhouse("evaluate", "set.npz", *flags, "--steps=2", "--width=4"))
+    assert not found["own_recipe"]
+    assert (found["recipe"]["steps"], found["recipe"]["network"]["width"]) == (2, 4)
+
+
+def test_a_recipe_of_given_steps_cannot_be_shortened(refused, for_networks):
+    steps = StepsRecipe(NETWORK, "any", (0.3,))
+    assert "recipe is steps" in refused("evaluate", for_networks(steps), "--steps=5")
+
+
 def test_a_recipe_of_given_steps_starts_from_what_it_says(stillhouse, for_networks):
     steps = StepsRecipe(NETWORK, "seed", (0.3, 0.2), seed=4, order=((0, 1), (2,)), epochs=20)
     found = read(stillhouse("evaluate", for_networks(steps), "--json"))

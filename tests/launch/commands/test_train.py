@@ -70,6 +70,18 @@ def test_a_given_learning_rate_is_taken_as_it_is(stillhouse, finished):
     assert found["sets"]["distilled"]["learning_rates"] == [0.05, 0.05]
 
 
+def test_the_images_of_a_step_may_be_changed(stillhouse, finished):
+    flags = ("--baseline=none", "--json")
+    plain = read(stillhouse("train", finished, *SMALL, *flags))
+    changed = read(stillhouse("train", finished, *SMALL, *flags, "--augment=dsa"))
+    assert changed["training"]["augment"] == ["dsa"]
+    assert changed["sets"] != plain["sets"]
+    assert (
+        read(stillhouse("train", finished, *SMALL, *flags, "--augment=none"))["sets"]
+        == (plain["sets"])
+    )
+
+
 def test_a_network_that_diverges_is_one_line_with_a_way_out(stillhouse, finished, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     result = stillhouse("train", finished, *SMALL, "--learning_rate=1e12", "--out=trained")
@@ -89,6 +101,10 @@ def test_a_network_that_diverges_is_one_line_with_a_way_out(stillhouse, finished
         (["--baseline=random,best"], "`--baseline` must be none, or some of random, kmeans, av"),
         (["--baseline=none,random"], "`--baseline`"),
         (["--learning_rate=0"], "`--learning_rate` must be a positive number"),
+        (
+            ["--augment=colour"],
+            "some of color, crop, cutout, flip, scale, rotate, each once; did yo",
+        ),
         (["--momentum=1"], "`--momentum` must be zero or more, and less than one"),
         (["--dataset=digits"], "digits are 8 x 8 x 1, those of"),
         (["--dataset=nonsense"], "unknown dataset"),
@@ -129,4 +145,5 @@ def test_a_set_without_a_baseline_of_its_size_says_so(
 def test_the_flags_offer_what_there_is_and_have_the_defaults_of_the_library():
     assert settings.BASELINES == baselines.BASELINES
     given = {"network": settings.NetworkOptions().spec, **vars(settings.DescentConfig())}
-    assert given == vars(train_config.TrainConfig())
+    assert given.pop("augment") == ()
+    assert {**given, "augmentation": None} == vars(train_config.TrainConfig())
