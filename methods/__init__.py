@@ -24,7 +24,6 @@ _HOMES = {
     "kernel_regression.kip": (
         "Kip",
         "KipConfig",
-        "KipState",
         "StepMetrics",
         "initial_state",
         "kip_step",
@@ -37,6 +36,7 @@ _HOMES = {
     "registry": ("METHODS", "add_method", "method_for"),
     "kernel_regression.ridge": ("RidgeStep", "krr_predict", "krr_step", "krr_weights"),
     "tasks": ("Outline", "Tally", "Task", "TaskRunner", "check_results", "run_task"),
+    "kernel_regression.support_set": ("RegressionConfig", "SupportState"),
     "kernel_regression.tiled": ("TiledComputer",),
 }
 

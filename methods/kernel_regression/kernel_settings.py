@@ -24,6 +24,17 @@ if TYPE_CHECKING:
 
 KERNELS = ("ntk", "nngp")
 TARGETS = 1000
+_LOSSES = ("mse", "cross_entropy")
+
+
+def loss_option(default: str = "mse") -> Any:
+    """Declare the setting `loss` of a method that learns through kernel regression."""
+    return option(
+        default,
+        "squared error of the predictions, or the cross entropy of their product with a learned "
+        "scale",
+        choices=_LOSSES,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.architectures import POOLABLE, parse_ensemble
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, kip_cost
-from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
+from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings, loss_option
 from stillhouse.methods.method import Problem
 from stillhouse.methods.options import at_least, changed, option, positive
 
@@ -28,6 +28,7 @@ class KipSettings(KernelSettings):
         decay: let it fall to zero over the run.
         learn_labels: learn the labels of the support set too.
         coordinates: in which Adam sees the images.
+        loss: of the predictions for the targets.
         keep: which images the run ends with.
         augment: augment the target batches.
         flip: whether augmenting flips images left to right.
@@ -43,6 +44,7 @@ class KipSettings(KernelSettings):
     decay: bool = option(False, "let it fall to zero over the run, along a cosine")
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
+    loss: str = loss_option()
     keep: str = option(
         "last",
         "end with the last images, or with the best by a tenth of the training images that is held "
@@ -84,12 +86,13 @@ class KipSettings(KernelSettings):
 
         config = KipConfig(
             tuple(self.kernels().values()),
-            self.learning_rate,
-            self.steps if self.decay else None,
-            self.learn_labels,
-            self.regularisation,
             problem.seed,
-            self.coordinates,
+            learning_rate=self.learning_rate,
+            decay_steps=self.steps if self.decay else None,
+            learn_labels=self.learn_labels,
+            regularisation=self.regularisation,
+            coordinates=self.coordinates,
+            loss=self.loss,
         )
         computer = TiledComputer(problem.runner)
         scoring = self.scoring(problem, computer)
@@ -110,7 +113,7 @@ class KipSettings(KernelSettings):
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
         return {
-            **changed(self, "keep", "coordinates"),
+            **changed(self, "keep", "coordinates", "loss"),
             **super().identity(),
             "augment": self.augment,
             "flip": self.augment and self.flip,

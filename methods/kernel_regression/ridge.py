@@ -26,11 +26,15 @@ class RidgeStep:
     """The loss of a support set on a target batch, and its derivatives.
 
     Attributes:
-        loss: 1/2 of the mean squared error over all entries of the targets' labels.
+        loss: 1/2 of the mean squared error over all entries of the targets' labels, or the mean
+            cross entropy of the scaled predictions.
         accuracy: the share of targets whose predicted and true labels have the same argmax.
         g_ss: dL/dK_ss, float64 `[s, s]`, by each element alone (not symmetrised).
         g_ts: dL/dK_ts, float64 `[t, s]`.
         g_labels: dL/dy_s, float64 `[s, k]`.
+        g_log_scale: the derivative of the cross entropy by the logarithm of the scale, else 0.
+        fit: the means of p y and of p p over all entries, with predictions p and targets' labels y:
+            their ratio is the number by which p comes nearest to y.
     """
 
     loss: float
@@ -38,6 +42,11 @@ class RidgeStep:
     g_ss: np.ndarray
     g_ts: np.ndarray
     g_labels: np.ndarray
+    g_log_scale: float = 0.0
+    fit: tuple[float, float] = (1.0, 1.0)
+
+
+LOSSES = ("mse", "cross_entropy")
 
 
 def krr_step(
@@ -47,10 +56,15 @@ def krr_step(
     y_t: np.ndarray,
     *,
     regularisation: float = 1e-6,
+    loss: str = "mse",
+    scale: float = 1.0,
 ) -> RidgeStep:
     """Return the KRR loss on a target batch with its cotangents.
 
-        L = 1/2 mean (K_ts (K_ss + lambda I)^-1 y_s - y_t)^2,  lambda = regularisation tr(K_ss) / s
+        p = K_ts (K_ss + lambda I)^-1 y_s,  lambda = regularisation tr(K_ss) / s
+        L = 1/2 mean (p - y_t)^2,  or  L = - sum q log softmax(scale p) / t
+
+    with q the targets' labels moved to a sum of one: one-hot where y_t is centred one-hot.
 
     lambda is a function of K_ss, and is differentiated as such. A matrix that is singular in
     spite of the ridge, or not finite, gives a loss that is not finite.
@@ -61,16 +75,23 @@ def krr_step(
         y_s: labels of the support set, `[s, k]`.
         y_t: labels of the targets, `[t, k]`.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
+        loss: "mse", or "cross_entropy".
+        scale: what the predictions are multiplied by for the cross entropy.
 
     Raises:
-        ValueError: if the shapes do not agree or `regularisation` is negative.
+        ValueError: if the shapes do not agree, `regularisation` is negative or there is no such
+            loss.
 
     References:
         Nguyen, Chen, Lee. Dataset Meta-Learning from Kernel Ridge-Regression. ICLR 2021,
         https://arxiv.org/abs/2011.00050
         Nguyen, Novak, Xiao, Lee. Dataset Distillation with Infinitely Wide Convolutional
         Networks. NeurIPS 2021, https://arxiv.org/abs/2107.13034 (equation 1)
+        Loo, Hasani, Amini, Rus. Efficient Dataset Distillation using Random Feature Approximation.
+        NeurIPS 2022, https://arxiv.org/abs/2210.12067 (the cross entropy, "Platt loss")
     """
+    if loss not in LOSSES:
+        raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}, got {loss!r}")
     _check_support(K_ss, regularisation)
     _check_cross("K_ts", K_ts, len(K_ss))
     _check_labels(y_s, len(K_ss))
@@ -80,9 +101,16 @@ def krr_step(
             f"as `y_s`, got shape {np.shape(y_t)}"
         )
     with _double_precision():
-        result = _loss_and_cotangents(*(_f64(a) for a in (K_ss, K_ts, y_s, y_t, regularisation)))
-        loss, accuracy, *cotangents = (np.asarray(a) for a in result)
-    return RidgeStep(float(loss), float(accuracy), *cotangents)
+        arrays = [_f64(a) for a in (K_ss, K_ts, y_s, y_t, regularisation)]
+        if loss == "mse":
+            (value, accuracy), cotangents = _loss_and_cotangents(*arrays)
+            g_scale, fit = 0.0, (1.0, 1.0)
+        else:
+            found = _cross_entropy_and_cotangents(*arrays, np.log(_f64(scale)))
+            (value, accuracy, *sums), (*cotangents, g_scale) = found
+            fit = float(sums[0]), float(sums[1])
+        g_ss, g_ts, g_labels = map(np.asarray, cotangents)
+    return RidgeStep(float(value), float(accuracy), g_ss, g_ts, g_labels, float(g_scale), fit)
 
 
 def krr_weights(K_ss: np.ndarray, y_s: np.ndarray, *, regularisation: float = 1e-6) -> np.ndarray:
@@ -139,22 +167,57 @@ def ridge_factor(K_ss: np.ndarray, regularisation: float) -> tuple[np.ndarray, b
         ) from error
 
 
+# Numbers, and the derivatives of the first of them.
+_Found = tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]
+
+
 @jax.jit
 def _loss_and_cotangents(
     K_ss: jax.Array, K_ts: jax.Array, y_s: jax.Array, y_t: jax.Array, regularisation: jax.Array
-) -> tuple[jax.Array, ...]:
+) -> _Found:
     def loss_of(K_ss: jax.Array, K_ts: jax.Array, y_s: jax.Array) -> tuple[jax.Array, jax.Array]:
-        s = K_ss.shape[0]
-        ridge = regularisation * jnp.trace(K_ss) / s
-        # Cholesky; the derivative reuses the factor for a second solve, and so is as accurate.
-        weights = jax.scipy.linalg.solve(K_ss + ridge * jnp.eye(s), y_s, assume_a="pos")
-        predictions = K_ts @ weights
+        predictions = _predictions(K_ss, K_ts, y_s, regularisation)
         return jnp.mean((predictions - y_t) ** 2) / 2, predictions
 
     loss, pull_back, predictions = jax.vjp(loss_of, K_ss, K_ts, y_s, has_aux=True)
+    return (loss, _agreement(predictions, y_t)), pull_back(jnp.ones_like(loss))
+
+
+@jax.jit
+def _cross_entropy_and_cotangents(
+    K_ss: jax.Array,
+    K_ts: jax.Array,
+    y_s: jax.Array,
+    y_t: jax.Array,
+    regularisation: jax.Array,
+    log_scale: jax.Array,
+) -> _Found:
+    classes = y_t + (1 - jnp.sum(y_t, axis=1, keepdims=True)) / y_t.shape[1]
+
+    def loss_of(
+        K_ss: jax.Array, K_ts: jax.Array, y_s: jax.Array, log_scale: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        predictions = _predictions(K_ss, K_ts, y_s, regularisation)
+        logarithms = jax.nn.log_softmax(jnp.exp(log_scale) * predictions)
+        return -jnp.mean(jnp.sum(classes * logarithms, axis=1)), predictions
+
+    loss, pull_back, predictions = jax.vjp(loss_of, K_ss, K_ts, y_s, log_scale, has_aux=True)
+    fit = jnp.mean(predictions * y_t), jnp.mean(predictions**2)
+    return (loss, _agreement(predictions, y_t), *fit), pull_back(jnp.ones_like(loss))
+
+
+def _predictions(
+    K_ss: jax.Array, K_ts: jax.Array, y_s: jax.Array, regularisation: jax.Array
+) -> jax.Array:
+    s = K_ss.shape[0]
+    ridge = regularisation * jnp.trace(K_ss) / s
+    # Cholesky; the derivative reuses the factor for a second solve, and so is as accurate.
+    return K_ts @ jax.scipy.linalg.solve(K_ss + ridge * jnp.eye(s), y_s, assume_a="pos")
+
+
+def _agreement(predictions: jax.Array, y_t: jax.Array) -> jax.Array:
     agree = jnp.argmax(predictions, axis=1) == jnp.argmax(y_t, axis=1)
-    accuracy = jnp.mean(agree, dtype=loss.dtype)
-    return loss, accuracy, *pull_back(jnp.ones_like(loss))
+    return jnp.mean(agree, dtype=predictions.dtype)
 
 
 @contextlib.contextmanager

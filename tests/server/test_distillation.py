@@ -7,7 +7,7 @@ import pytest
 
 from stillhouse.data.recipes import StepsRecipe, recipe_from_plain
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
-from stillhouse.methods.kip import Kip
+from stillhouse.methods.kernel_regression.kip import Kip
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
 from stillhouse.server.metrics import read_metrics

@@ -156,9 +156,9 @@ def test_an_ensemble_is_scored_by_each_of_its_kernels(stillhouse, spots, tmp_pat
 
 @pytest.fixture
 def nan_from_the_sixth_step(monkeypatch):
-    from stillhouse.methods import kip
+    from stillhouse.methods.kernel_regression import support_set
 
-    real, passes = kip.krr_step, []
+    real, passes = support_set.krr_step, []
 
     def krr_step(*arguments, **options):
         passes.append(1)
@@ -167,7 +167,7 @@ def nan_from_the_sixth_step(monkeypatch):
             return step
         return RidgeStep(float("nan"), step.accuracy, step.g_ss, step.g_ts, step.g_labels)
 
-    monkeypatch.setattr(kip, "krr_step", krr_step)
+    monkeypatch.setattr(support_set, "krr_step", krr_step)
 
 
 def test_nan_stops_the_run_and_says_what_to_try(

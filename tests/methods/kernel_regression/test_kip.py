@@ -5,11 +5,11 @@ import pytest
 
 from stillhouse.kernels.architecture import convnet, fc
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.algorithm import NonFiniteStepError
 from stillhouse.methods.coresets import random_subset
 from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
 from stillhouse.methods.kernel_regression.kip import (
     KipConfig,
-    NonFiniteStepError,
     initial_state,
     kip_step,
     state_from_arrays,
@@ -105,6 +105,58 @@ def test_the_gradient_is_that_of_the_loss(config, computer, digits):
     assert metrics.loss == pytest.approx(np.mean(losses), rel=0.05)
 
 
+def test_the_gradient_of_the_cross_entropy_is_that_of_the_loss(spec, computer, digits):
+    config = KipConfig((spec,), loss="cross_entropy")
+    state = _start(config, digits)
+    x_t, y_t = _batch(digits, 0)
+    moments = kip_step(config, state, computer, x_t, y_t)[0].learned.opt_state[0].mu
+    rng = np.random.default_rng(0)
+    for name, array in state.learned.arrays.items():
+        along = rng.normal(size=array.shape)
+        high, low = (
+            kip_step(
+                config, _moved(state, **{name: (array + sign * along).astype(np.float32)}),
+                computer, x_t, y_t,
+            )[1].loss
+            for sign in (1e-2, -1e-2)
+        )  # fmt: skip
+        slope = 10 * np.sum(moments[name].astype(np.float64) * along)
+        assert slope == pytest.approx((high - low) / 2e-2, rel=2e-2)
+
+
+def test_the_cross_entropy_finds_more_classes_and_leaves_labels_in_the_scale_of_one_hot_ones(
+    spec, computer, digits
+):
+    config = KipConfig((spec,), loss="cross_entropy")
+    start = _start(config, digits)
+    assert start.scale == pytest.approx(4, rel=1e-6) and start.label_scale == 1
+    state, history = _run(config, start, computer, digits, 40)
+    assert history[-1].loss < 0.8 * history[0].loss
+    np.testing.assert_allclose(state.labels.sum(axis=1), 0, atol=1e-6)
+    x, labels = digits[1]
+    scores = {
+        name: evaluate_krr(computer, spec, state.images, y, [(x, _one_hot(labels))])
+        for name, y in (("learned", state.labels), ("left", state.one_hot_labels))
+    }
+    assert scores["left"].accuracy == scores["learned"].accuracy
+    assert scores["left"].accuracy > _test_scores(computer, spec, start, digits).accuracy + 0.05
+    # Less than nothing learned would give, .045, and less than the labels as they are.
+    assert scores["left"].mse < min(scores["learned"].mse, 0.04)
+    fixed = dataclasses.replace(config, learn_labels=False)
+    after, _ = _run(fixed, _start(fixed, digits), computer, digits, 2)
+    assert after.one_hot_labels.tobytes() == start.labels.tobytes()
+    assert after.scale != start.scale
+
+
+def test_a_fixed_label_without_a_class_is_refused_for_the_cross_entropy(spec, digits):
+    images, labels = random_subset(*digits[0], 10, num_classes=10, seed=0)
+    labels = _one_hot(labels)
+    labels[3] = 0
+    with pytest.raises(ValueError, match="label 3 .* has no class.*learn the labels, or use mse"):
+        initial_state(KipConfig((spec,), loss="cross_entropy", learn_labels=False), images, labels)
+    initial_state(KipConfig((spec,), loss="cross_entropy"), images, labels)
+
+
 def test_a_step_moves_every_value_by_the_learning_rate_at_first(config, computer, digits):
     """Adam's first step has the size of its rate, whatever the gradient."""
     state = _start(config, digits)
@@ -138,7 +190,14 @@ def test_with_decay_the_steps_get_smaller_until_they_end(config, computer, digit
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"learn_labels": False}, {"decay_steps": 6, "coordinates": "dct"}]
+    "options",
+    [
+        {},
+        {"learn_labels": False},
+        {"decay_steps": 6, "coordinates": "dct"},
+        {"loss": "cross_entropy"},
+        {"loss": "cross_entropy", "learn_labels": False},
+    ],
 )
 def test_a_resumed_run_ends_in_the_same_bits(spec, computer, digits, options, tmp_path):
     config = KipConfig((spec,), **options)
@@ -220,6 +279,7 @@ def test_a_singular_support_set_is_a_non_finite_loss(spec, computer, digits):
         ({"decay_steps": 0}, "`decay_steps` must be 1 or more, or None, got 0"),
         ({"regularisation": -1e-6}, "`regularisation` must be zero or positive"),
         ({"seed": -1}, "`seed` must be a whole number"),
+        ({"loss": "hinge"}, "`loss` must be one of mse, cross_entropy, got 'hinge'"),
         ({"coordinates": "rgb"}, "`coordinates` must be one of pixel, dct, got 'rgb'"),
     ],
 )

@@ -61,6 +61,58 @@ def test_cotangents_agree_with_finite_differences(regularisation):
         assert np.sum(cotangent * direction) == pytest.approx((high - low) / 2e-6, rel=1e-6)
 
 
+def _one_hot_problem():
+    K_ss, K_ts, y_s, y_t = _problem()
+    return K_ss, K_ts, y_s, np.eye(3)[y_t.argmax(axis=1)] - 1 / 3
+
+
+def _numpy_cross_entropy(K_ss, K_ts, y_s, y_t, log_scale, regularisation):
+    p = np.exp(log_scale) * _numpy_predictions(K_ss, K_ts, y_s, regularisation)
+    chosen = p[np.arange(len(p)), y_t.argmax(axis=1)]
+    return np.mean(np.log(np.exp(p).sum(axis=1)) - chosen)
+
+
+def _numpy_predictions(K_ss, K_ts, y_s, regularisation):
+    ridge = regularisation * np.trace(K_ss) / len(K_ss)
+    return K_ts @ np.linalg.inv(K_ss + ridge * np.eye(len(K_ss))) @ y_s
+
+
+@pytest.mark.parametrize("regularisation", [1e-6, 0.3])
+def test_the_cross_entropy_agrees_with_numpy_and_finite_differences(regularisation):
+    arrays = (*_one_hot_problem(), np.log(2.5))
+    options = {"regularisation": regularisation, "loss": "cross_entropy", "scale": 2.5}
+    step = krr_step(*arrays[:4], **options)
+    expected = _numpy_cross_entropy(*arrays, regularisation)
+    assert step.loss == pytest.approx(expected, rel=1e-12)
+    rng = np.random.default_rng(1)
+    cotangents = {0: step.g_ss, 1: step.g_ts, 2: step.g_labels, 4: step.g_log_scale}
+    for i, cotangent in cotangents.items():
+        direction = rng.normal(size=np.shape(arrays[i]))
+        direction = direction + direction.T if i == 0 else direction
+        high, low = (
+            _numpy_cross_entropy(
+                *arrays[:i], arrays[i] + sign * direction, *arrays[i + 1 :], regularisation
+            )
+            for sign in (1e-6, -1e-6)
+        )
+        assert np.sum(cotangent * direction) == pytest.approx((high - low) / 2e-6, rel=1e-5)
+    # Rows of labels may be moved as one likes: a softmax does not see it.
+    np.testing.assert_allclose(step.g_labels.sum(axis=1), 0, atol=1e-12)
+
+
+def test_the_fit_brings_predictions_nearest_to_the_labels():
+    K_ss, K_ts, y_s, y_t = _one_hot_problem()
+    step = krr_step(K_ss, K_ts, y_s, y_t, loss="cross_entropy")
+    predictions = _numpy_predictions(K_ss, K_ts, y_s, 1e-6)
+    (expected,) = np.linalg.lstsq(predictions.reshape(-1, 1), y_t.ravel(), rcond=None)[0]
+    assert step.fit[0] / step.fit[1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_loss_that_is_none_is_named():
+    with pytest.raises(ValueError, match="`loss` must be one of mse, cross_entropy, got 'hinge'"):
+        krr_step(*_problem(), loss="hinge")
+
+
 def test_accuracy_is_argmax_agreement():
     K_ss, K_ts, y_s, y_t = _problem()
     predictions = K_ts @ np.linalg.inv(K_ss + 1e-6 * np.trace(K_ss) / 7 * np.eye(7)) @ y_s
