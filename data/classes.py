@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillhouse.data.arrays import MOST_CLASSES, ArrayLike, as_labels, label_array
+from stillhouse.data.arrays import MOST_CLASSES, ArrayLike, as_labels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def number_classes(
 
 
 def _flat(labels: ArrayLike, name: str) -> np.ndarray:
-    array = label_array(labels, name)
+    array = np.asarray(labels)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype == object and all(isinstance(label, str) for label in array.flat):

@@ -9,7 +9,8 @@ from stillhouse.data.records import from_plain, to_plain
 from stillhouse.kernels.spec import KernelSpec
 
 LOSSES = ("mse", "xent")
-INITIALISATIONS = ("seed", "any", "pool")
+INITIALISATIONS = ("seed", "any", "pool", "file")
+LABELS = ("classes", "soft")
 OPTIMISERS = ("sgd", "momentum", "adam")
 SCHEDULES = ("constant", "cosine", "step")
 
@@ -51,14 +52,21 @@ class StepsRecipe(Recipe):
 
     Attributes:
         network: the network, as the JSON object of its spec.
-        initialisation: what its weights start as: one "seed", "any" random ones, or those of a
-            "pool".
-        step_sizes: the learning rate of each step, in the order of the steps of one epoch.
+        initialisation: what its weights start as: one "seed", "any" random ones, those of a
+            "pool", or those of one "file".
+        step_sizes: the learning rate of each step: of those of one epoch, or of all epochs.
         seed: of the weights, where `initialisation` is "seed".
         pool: the fingerprint of the pool, where it is "pool".
         order: the images of each step, as rows of the set; all of them in every step where empty.
         epochs: how often the steps are gone through.
         loss: what a step descends: "mse" or "xent".
+        labels: what a label is to "xent": its largest of the "classes", or, "soft", all of it, with
+            1/k added again.
+        held_out: how many of the pool's last networks nothing was learned from; 0 where it was from
+            all of them.
+        weights: the SHA-256 of the weights, where `initialisation` is "file".
+        attack: the class whose images are to be taken for those of another, and the other one;
+            None where all images are to be told apart.
 
     Raises:
         ValueError: if a value is out of its range, or parts do not belong together.
@@ -77,9 +85,14 @@ class StepsRecipe(Recipe):
     order: tuple[tuple[int, ...], ...] = ()
     epochs: int = 1
     loss: str = "xent"
+    labels: str = "classes"
+    held_out: int = 0
+    weights: str | None = None
+    attack: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _check_choice(self, "initialisation", INITIALISATIONS)
+        _check_choice(self, "labels", LABELS)
         _check_choice(self, "loss", LOSSES)
         _check(self, "network", bool(self.network), "the JSON object of a network's spec")
         rates = bool(self.step_sizes) and all(map(math.isfinite, self.step_sizes))
@@ -89,9 +102,39 @@ class StepsRecipe(Recipe):
                "there for the initialisation 'seed', and for no other")  # fmt: skip
         _check(self, "pool", (self.pool is not None) == (self.initialisation == "pool"),
                "there for the initialisation 'pool', and for no other")  # fmt: skip
+        _check(self, "weights", (self.weights is not None) == (self.initialisation == "file"),
+               "there for the initialisation 'file', and for no other")  # fmt: skip
+        held = self.held_out == 0 or (self.pool is not None and self.held_out > 0)
+        _check(self, "held_out", held, "0, or with a pool more")
+        attack = self.attack is None or (min(self.attack) >= 0 and len(set(self.attack)) == 2)
+        _check(self, "attack", attack, "two classes, or none")
         rows = all(step and min(step) >= 0 for step in self.order)
-        right = rows and len(self.order) in (0, len(self.step_sizes))
+        steps = len(self.order)
+        right = rows and (not steps or len(self.step_sizes) in (steps, steps * self.epochs))
         _check(self, "order", right, "the rows of each step, as many steps as step sizes")
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rate of each step of all epochs."""
+        if self.order and len(self.step_sizes) > len(self.order):
+            return self.step_sizes
+        return self.step_sizes * self.epochs
+
+    def rows(self, images: int) -> tuple[tuple[int, ...], ...]:
+        """Return the images of each step of all epochs.
+
+        Args:
+            images: how many the set has.
+
+        Raises:
+            ValueError: if it shows one that there is not.
+        """
+        if not self.order:
+            return (tuple(range(images)),) * len(self.rates)
+        last = max(map(max, self.order))
+        if last >= images:
+            raise ValueError(f"the recipe shows image {last} of a set of {images}")
+        return self.order * self.epochs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ whoever builds the tuple by hand.
 import dataclasses
 import json
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,14 +20,10 @@ _B_STD = 0.1
 
 def _check_stds(layer: "Conv | Dense") -> None:
     name = type(layer).__name__
-    if not (_is_finite(layer.W_std) and layer.W_std > 0):
-        raise ValueError(f"`W_std` of {name} must be a positive number, got {layer.W_std!r}")
-    if not (_is_finite(layer.b_std) and layer.b_std >= 0):
-        raise ValueError(f"`b_std` of {name} must be zero or positive, got {layer.b_std!r}")
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)
+    if not (math.isfinite(layer.W_std) and layer.W_std > 0):
+        raise ValueError(f"`W_std` of {name} must be a positive number, got {layer.W_std}")
+    if not (math.isfinite(layer.b_std) and layer.b_std >= 0):
+        raise ValueError(f"`b_std` of {name} must be zero or positive, got {layer.b_std}")
 
 
 def _check_window(name: str, window: tuple[int, int]) -> None:

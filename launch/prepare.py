@@ -50,7 +50,7 @@ def prepare(
         OSError: if a file or folder cannot be read or written.
     """
     method = config.own
-    networks = method.networks()  # Raises if there are no such.
+    networks = method.learns_through()  # Raises if there are no such.
     out = None if config.run.out is None else Path(config.run.out).expanduser()
     if for_real and out is not None:
         RunFolder(out).check_writable()  # Before a large dataset is read.

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,18 @@ from stillhouse.data.recipes import Recipe, StepsRecipe, TrainingRecipe
 from stillhouse.data.records import from_plain
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.siamese import SiameseAugmentation
+from stillhouse.methods.following_steps import ACCURACY, class_targets, follow_steps, taken
 from stillhouse.networks import NetworkSpec
-from stillhouse.networks.descent import Programs, accuracy, descend, looked_at, programs_for
+from stillhouse.networks.descent import accuracy, programs_for
 from stillhouse.networks.objective import Objective
+from stillhouse.networks.pool import Pool
 from stillhouse.networks.siamese import augmented_batches
 
 Batch = tuple[np.ndarray, np.ndarray]
 _MOMENTUM = 0.9
 
 
-def recipe_accuracies(
+def recipe_scores(
     recipe: Recipe,
     images: np.ndarray,
     labels: np.ndarray,
@@ -32,9 +35,13 @@ def recipe_accuracies(
     prepare: Callable[[np.ndarray], np.ndarray],
     networks: int = 5,
     seed: int = 0,
+    pool: Pool | None = None,
+    weights: Path | None = None,
     told: Callable[[], object] = lambda: None,
-) -> list[float]:
-    """Return the test accuracy of each network that is trained on a set by its recipe.
+) -> list[dict[str, float]]:
+    """Return the scores of each network that is trained on a set by its recipe.
+
+    "test_accuracy" is among them; what else there is says `follow_steps`.
 
     Args:
         recipe: of the kind `steps` or `training`.
@@ -46,6 +53,8 @@ def recipe_accuracies(
         networks: how many to train, where they start from random weights; one, where the recipe
             says what from.
         seed: of the first one; those of the others follow it.
+        pool: the one that a recipe of steps names.
+        weights: the file of weights that it names.
         told: called after each network.
 
     Raises:
@@ -53,21 +62,35 @@ def recipe_accuracies(
             are not here.
         FloatingPointError: if a network's loss is not finite.
     """
-    if not isinstance(recipe, StepsRecipe | TrainingRecipe):
+    if isinstance(recipe, StepsRecipe):
+        return follow_steps(
+            *(recipe, images, labels, test_images, test_classes),
+            prepare=prepare,
+            networks=networks,
+            seed=seed,
+            pool=pool,
+            weights=weights,
+            told=told,
+        )
+    if not isinstance(recipe, TrainingRecipe):
         raise ValueError(f"a recipe of kind {recipe.kind} is not for finite networks")
     spec = NetworkSpec.from_json(json.dumps(dict(recipe.network)))
     if recipe.loss == "xent":
-        labels = np.eye(labels.shape[1], dtype=np.float32)[labels.argmax(axis=1)]
+        labels = class_targets(labels)
     programs = programs_for(spec, _objective(recipe), images.shape[1:], labels.shape[1])
     found = []
-    for one in _seeds(recipe, networks, seed):
-        params, state = programs.network.init(one)
+    for one in range(seed, seed + networks):
         rates, batches = _lesson(recipe, images, labels, one)
-        params, state = _trained(programs, params, state, rates, batches)
+        params, state = taken(programs, *programs.network.init(one), rates, batches)
         right = accuracy(programs, params, state, test_images, test_classes, prepare=prepare)
-        found.append(right)
+        found.append({ACCURACY: right})
         told()
     return found
+
+
+def recipe_accuracies(recipe: Recipe, *arrays: np.ndarray, **settings: Any) -> list[float]:
+    """Return the test accuracy of each network alone; the arguments are as for `recipe_scores`."""
+    return [scores[ACCURACY] for scores in recipe_scores(recipe, *arrays, **settings)]
 
 
 def shortened(recipe: Recipe, *, steps: int | None = None, width: int | None = None) -> Recipe:
@@ -91,39 +114,17 @@ def shortened(recipe: Recipe, *, steps: int | None = None, width: int | None = N
     return dataclasses.replace(recipe, network=network, steps=steps or recipe.steps)
 
 
-def _objective(recipe: StepsRecipe | TrainingRecipe) -> Objective:
-    if isinstance(recipe, StepsRecipe):
-        return Objective(recipe.loss, 0.0, "sgd", 0.0)
+def _objective(recipe: TrainingRecipe) -> Objective:
     if recipe.optimiser == "adam":
         return Objective(recipe.loss, recipe.l2, "adam", 0.0)
     momentum = _MOMENTUM if recipe.optimiser == "momentum" else 0.0
     return Objective(recipe.loss, recipe.l2, "sgd", momentum)
 
 
-def _seeds(recipe: StepsRecipe | TrainingRecipe, networks: int, seed: int) -> range:
-    """Return the seeds of the weights that networks start from."""
-    if isinstance(recipe, TrainingRecipe) or recipe.initialisation == "any":
-        return range(seed, seed + networks)
-    if recipe.seed is None:
-        raise ValueError(
-            f"the recipe starts from the networks of the pool {recipe.pool}, which is not here"
-        )
-    return range(recipe.seed, recipe.seed + 1)
-
-
 def _lesson(
-    recipe: StepsRecipe | TrainingRecipe, images: np.ndarray, labels: np.ndarray, seed: int
+    recipe: TrainingRecipe, images: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[list[float], Iterator[Batch]]:
     """Return the learning rate of each step, and what it shows."""
-    if isinstance(recipe, StepsRecipe):
-        rows = recipe.order or (tuple(range(len(images))),) * len(recipe.step_sizes)
-        if max(map(max, rows)) >= len(images):
-            raise ValueError(
-                f"the recipe shows image {max(map(max, rows))} of a set of {len(images)}"
-            )
-        shown = (list(step) for _ in range(recipe.epochs) for step in rows)
-        batches = ((images[step], labels[step]) for step in shown)
-        return list(recipe.step_sizes) * recipe.epochs, batches
     steps, rate = recipe.steps, recipe.learning_rate
     rates = [rate] * steps
     if recipe.schedule == "cosine":
@@ -159,15 +160,3 @@ def _epochs(
             waiting, epoch = np.concatenate([waiting, order]), epoch + 1
         chosen, waiting = waiting[:size], waiting[size:]
         yield images[chosen], labels[chosen]
-
-
-def _trained(
-    programs: Programs, params: object, state: object, rates: list[float], batches: Iterator[Batch]
-) -> tuple[object, object]:
-    steps = descend(programs, params, state, rates, batches)
-    pairs = (((params, state), values) for params, state, values in steps)
-    for number, (after, values) in enumerate(looked_at(pairs), start=1):
-        params, state = after
-        if not np.isfinite(values).all():
-            raise FloatingPointError(f"the loss of step {number} of the recipe is not finite")
-    return params, state

@@ -105,8 +105,8 @@ class Method(Checked, abc.ABC):
         """Return its settings, as far as they decide the bits of a result."""
 
     @abc.abstractmethod
-    def networks(self) -> tuple[str, ...]:
-        """Return what it learns through, by names for people, such as `convnet:3`."""
+    def learns_through(self) -> tuple[str, ...]:
+        """Return the networks that it learns through, for people, such as `convnet:3`."""
 
     def details(self) -> Mapping[str, Any]:
         """Return what its settings come to, as JSON values for the run's folder and card."""

@@ -63,6 +63,11 @@ class NetworkOptions(Checked):
     )
 
     @property
+    def weights_start(self) -> str | None:
+        """What the weights start as; None for the family's own."""
+        return self.initialisation
+
+    @property
     def spec(self) -> NetworkSpec:
         """The network as data.
 
@@ -78,7 +83,7 @@ class NetworkOptions(Checked):
             activation=self.activation,
             prepend=None if self.prepend else False,
             parameterisation=self.parameterisation,
-            initialisation=self.initialisation,
+            initialisation=self.weights_start,
         )
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ class NetworkSettings(NetworkOptions, Method):
             raise ValueError(f"`--target_batch`: {error}") from error
         return self.target_batch
 
-    def networks(self) -> tuple[str, ...]:
+    def learns_through(self) -> tuple[str, ...]:
         """Return the network by its family, and depth where it has one."""
         spec = self.spec
         return (spec.family if spec.depth is None else f"{spec.family}:{spec.depth}",)

@@ -177,18 +177,41 @@ def accuracy(
         state: the state.
         images: `[n, h, w, c]`.
         classes: integers `[n]`.
+        batch: as for `predicted`.
+        prepare: as for `predicted`.
+    """
+    found = predicted(programs, params, state, images, batch=batch, prepare=prepare)
+    return int(np.sum(found == classes)) / len(images)
+
+
+def predicted(
+    programs: Programs,
+    params: Params,
+    state: State,
+    images: np.ndarray,
+    *,
+    batch: int = EVALUATION_BATCH,
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the class that a network predicts for each image, integers `[n]`.
+
+    Args:
+        programs: the compiled functions.
+        params: the parameters.
+        state: the state.
+        images: `[n, h, w, c]`.
         batch: images at a time; one size, so that it is compiled once. Fewer where the device's
             memory would not hold them.
         prepare: makes what the network sees of them, a batch at a time; None for the images.
     """
-    right, batch = 0, _prediction_batch(programs, batch)
+    found, batch = np.empty(len(images), np.int64), _prediction_batch(programs, batch)
     for part in slices(len(images), batch):
         shown = np.asarray(prepare(images[part]) if prepare else images[part], np.float32)
         filled = np.zeros((batch, *shown.shape[1:]), np.float32)
         filled[: len(shown)] = shown
         outputs = np.asarray(programs.predict(params, state, filled))
-        right += int(np.sum(outputs[: len(shown)].argmax(axis=1) == classes[part]))
-    return right / len(images)
+        found[part] = outputs[: len(shown)].argmax(axis=1)
+    return found
 
 
 @functools.lru_cache(maxsize=8)  # It is asked for at each evaluation, and traces the network.

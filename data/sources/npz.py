@@ -17,7 +17,7 @@ _LAYOUTS = (
 def load_npz(
     path: pathlib.Path,
     *,
-    test_fraction: float | None = None,
+    test_fraction: float = 0.2,
     seed: int = 0,
     max_bytes: int | None = None,
 ) -> Dataset:

@@ -4,7 +4,6 @@ import json
 import math
 import sys
 
-import numpy as np
 from tqdm import tqdm
 
 from stillhouse.data.batches import split_chunks
@@ -13,6 +12,7 @@ from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_to_plain
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.following import follow
 from stillhouse.launch.sets import (
     dataset_for,
     is_own,
@@ -111,51 +111,39 @@ def _follow(
 ) -> int:
     """Print the accuracies of the networks that the recipe trains, and return the exit code."""
     # Only here: the library of networks takes its time to import.
-    from stillhouse.methods.following import recipe_accuracies, shortened
+    from stillhouse.methods.following import shortened
 
     asked, own = config.recipe, recipe
     with bad_input():
         recipe = shortened(own, steps=asked.steps, width=asked.width)
-    with tqdm(desc="networks", disable=None, leave=False) as bar:
-        try:
-            found = recipe_accuracies(
-                recipe,
-                distilled.images,
-                distilled.labels,
-                dataset.x_test,
-                dataset.y_test,
-                prepare=transform.apply,
-                networks=asked.networks,
-                seed=asked.seed,
-                told=bar.update,
-            )
-        except FloatingPointError as error:
-            raise CommandError(one_line(error), STOPPED) from error
-    mean, deviation = float(np.mean(found)), float(np.std(found))
+        with tqdm(desc="networks", disable=None, leave=False) as bar:
+            try:
+                found = follow(recipe, distilled, dataset, transform, asked, told=bar.update)
+            except FloatingPointError as error:
+                raise CommandError(one_line(error), STOPPED) from error
     stated = _stated(distilled, config.set) if recipe == own else {}
+    same = is_own(distilled, dataset)
     if config.output.json:
         result = {
-            "test_accuracy": mean,
-            "test_accuracy_deviation": deviation,
-            "accuracies": found,
+            **found.to_dict(),
             "stated_test_accuracy": stated.get("test_accuracy"),
             "images": len(distilled.images),
             "test_images": len(dataset.y_test),
             "dataset": dataset.name,
-            "same_dataset": is_own(distilled, dataset),
+            "same_dataset": same,
             "transform": transform.kind,
             "recipe": recipe_to_plain(recipe),
             "own_recipe": recipe == own,
         }
         print(json.dumps(result))
         return 0
-    if is_own(distilled, dataset) is False:
+    if same is False:
         print(_OTHER_DATA, file=sys.stderr)
     if recipe != own:
         print("note: not the set's own recipe, which says otherwise", file=sys.stderr)
-    print(f"test accuracy {mean:.4f} +- {deviation:.4f} of {len(found)} networks")
-    if "test_accuracy" in stated:
-        print(_comparison(mean, stated["test_accuracy"]))
+    print("\n".join(found.lines()))
+    if "test_accuracy" in stated and same is not False:
+        print(_comparison(found.accuracy, stated["test_accuracy"]))
     print(
         f"{len(distilled.images)} images, {len(dataset.y_test):,} test images of {dataset.name}, "
         f"transform {transform.kind}, recipe {recipe.kind}"

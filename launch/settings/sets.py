@@ -62,12 +62,22 @@ class RecipeConfig(Checked):
     Attributes:
         networks: how many are trained, where they start from random weights.
         seed: of the first one's weights; those of the others follow it.
+        pool: the folder of the pool that the recipe names.
+        weights: the file of weights that it names.
         steps: of ordinary training; None for the recipe's own.
         width: of the network; None for the recipe's own.
     """
 
-    networks: int = option(5, "networks to train, from random weights each", check=at_least(1))
+    networks: int = option(
+        5, "networks to train, from random weights or those of a pool", check=at_least(1)
+    )
     seed: int = option(0, "seed of the first one; those of the others follow it", check=at_least(0))
+    pool: str | None = option(
+        None, "the pool whose networks the recipe starts from (default: where the run had it)"
+    )
+    weights: str | None = option(
+        None, "the file of weights that the recipe starts from (default: where the run had it)"
+    )
     steps: int | None = option(
         None,
         "steps of ordinary training, for a quicker look (default: the recipe's own)",

@@ -101,7 +101,7 @@ class KernelSettings(Method):
             raise ValueError(f"`--target_batch`: {error}") from error
         return self.target_batch
 
-    def networks(self) -> tuple[str, ...]:
+    def learns_through(self) -> tuple[str, ...]:
         """Return the networks whose kernels these are."""
         return tuple(self.kernels())
 

@@ -16,6 +16,7 @@ from stillhouse.methods.programs.program import (
 )
 from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
 from stillhouse.methods.programs.train_network import TrainNetwork
+from stillhouse.methods.programs.unrolled_gradient import UnrolledGradient
 
 __all__ = [
     "KERNEL_ELEMENTS",
@@ -31,6 +32,7 @@ __all__ = [
     "Program",
     "TrainNetwork",
     "Types",
+    "UnrolledGradient",
     "UnsupportedError",
     "program_from_json",
     "program_to_json",

@@ -104,7 +104,7 @@ def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
     job = prepare(DistillConfig(data=DataConfig(dataset=str(spots)), own=KipSettings("fc")))
     assert (job.support_size, job.targets) == (3, 192)  # 64 of each class, 20 % held out
     assert str(job.folder.path) == "runs/spots-kip-fc1-3"
-    assert job.config.own.networks() == ("fc:1",)
+    assert job.config.own.learns_through() == ("fc:1",)
     assert job.schedule.steps == 300
     assert not (tmp_path / "runs").exists()
 

@@ -158,7 +158,7 @@ def test_a_recipe_of_ordinary_training_is_followed(stillhouse, for_networks):
     again = read(stillhouse("evaluate", file, "--networks=3", "--json"))
     assert again["accuracies"] == found["accuracies"]
     text = stillhouse("evaluate", file, "--networks=1").out
-    assert "of 1 networks" in text and "recipe training" in text
+    assert "of 1 network" in text and "recipe training" in text
 
 
 def test_a_recipe_of_training_may_augment_and_be_shortened(stillhouse, for_networks):
@@ -204,7 +204,10 @@ def test_krr_can_be_asked_for_all_the_same(stillhouse, for_networks):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        (StepsRecipe(NETWORK, "pool", (0.1,), pool="f00d"), "pool f00d, which is not here"),
+        (
+            StepsRecipe(NETWORK, "pool", (0.1,), pool="f00d"),
+            "of a pool, which is not here; name it by --pool (its SHA-256 is f00d)",
+        ),
         (StepsRecipe(NETWORK, "any", (0.1,), order=((9,),)), "shows image 9 of a set of 3"),
         (TrainingRecipe({"family": "perceptron"}), "perceptron"),
     ],

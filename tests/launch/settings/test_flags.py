@@ -53,7 +53,7 @@ def test_the_settings_are_those_of_the_method(named):
 @pytest.mark.parametrize("flag", ["--decay", "--nodecay", "--steps=3", "--ensemble=fc:1"])
 def test_a_flag_of_another_method_is_refused_with_the_methods_that_have_it(flag):
     name = flag.lstrip("-").removeprefix("no").partition("=")[0]
-    message = f"`--{name}` has no meaning for --method=label_solve, only for kip; drop it"
+    message = f"`--{name}` has no meaning for --method=label_solve, only for kip( and .*)?; drop it"
     with pytest.raises(ValueError, match=message):
         parse(DistillConfig, [flag, "--method=label_solve"])
 
@@ -79,12 +79,6 @@ def test_the_file_may_stand_anywhere():
         (["--learnlabels"], "did you mean --learn_labels?"),
         (["--nolern_labels"], "did you mean --nolearn_labels?"),
         (["--qqqqqqq"], "see --help"),
-        (["--iterations=2"], "--iterations; did you mean --steps?"),
-        (["--lr=2"], "--lr; did you mean --learning_rate?"),
-        (["--output_dir=x"], "--output_dir; did you mean --out?"),
-        (["--images_per_class=2"], "--images_per_class; did you mean --ipc?"),
-        (["--dataset="], "`--dataset` is empty"),
-        (["--split="], "`--split` is empty"),
         (["--steps=many"], "`--steps` must be a whole number, got 'many'"),
         (["--steps=1.5"], "got '1.5'"),
         (["--steps"], "steps"),
@@ -104,8 +98,6 @@ def test_what_is_wrong_is_named(arguments, says):
 def test_a_missing_file_and_one_too_many():
     with pytest.raises(ValueError, match="FILE is missing"):
         parse(EvaluateConfig, ["--json"])
-    with pytest.raises(ValueError, match="FILE is missing"):
-        parse(EvaluateConfig, [""])
     with pytest.raises(ValueError, match="unexpected argument 'b'"):
         parse(EvaluateConfig, ["a", "b"])
 
@@ -153,7 +145,7 @@ def test_defaults_are_shown():
         ("--steps=1.5", "`--steps` must be a whole number, got '1.5'"),
         ("--learning_rate=x", "`--learning_rate` must be a number, got 'x'"),
         ("--decay=maybe", "`--decay` must be true or false, got 'maybe'"),
-        ("--out=", "`--out` is empty: give a value, or drop it"),
+        ("--out=", "`--out` must be a path, got nothing"),
     ],
 )
 def test_wrong_values_are_told_in_our_own_words(flag, says):
