@@ -86,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({"__version__", *__all__, *_ROOMS})
+    return sorted({"__version__", *__all__})  # The rooms are there too, and seldom looked for.

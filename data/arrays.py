@@ -5,10 +5,12 @@ into these forms without a guess is refused here, once, with the reason.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from stillhouse.data.arguments import shown
 
 ArrayLike = np.ndarray | Sequence[Any]
 
@@ -75,11 +77,16 @@ def as_image_splits(
         names: what errors call the arguments.
 
     Raises:
-        ValueError: as `as_images`, and if one split holds integers and the other one floats, or
-            one lies in -1 to 1 and the other one far outside.
+        ValueError: as `as_images`, and if they differ in size, one split holds integers and the
+            other one floats, or one lies in -1 to 1 and the other one far outside.
     """
     raw = [stack_images(images, name) for images, name in zip((train, test), names, strict=True)]
     x_train, x_test = (as_images(array, name) for array, name in zip(raw, names, strict=True))
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            f"images must have one size: {names[0]} holds {size_name(x_train.shape[1:])}, "
+            f"{names[1]} {size_name(x_test.shape[1:])}"
+        )
     if x_train.dtype != x_test.dtype:
         if "f" in (raw[0].dtype.kind, raw[1].dtype.kind):
             raise ValueError(
@@ -113,7 +120,7 @@ def as_labels(labels: ArrayLike, name: str) -> np.ndarray:
     Raises:
         ValueError: if the labels are soft or one-hot (`[n, k]`), are not numbers, or are not whole.
     """
-    array = np.asarray(labels)
+    array = label_array(labels, name)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 2:
@@ -134,6 +141,20 @@ def as_labels(labels: ArrayLike, name: str) -> np.ndarray:
             f"({wrong.size} of {array.size} are not whole numbers)"
         )
     return integers
+
+
+def label_array(labels: ArrayLike, name: str) -> np.ndarray:
+    """Return labels of any kind as an array.
+
+    Raises:
+        ValueError: if they are none, or rows that differ in length.
+    """
+    if not isinstance(labels, Iterable) or isinstance(labels, str | bytes):
+        raise ValueError(f"{name} must be labels [n], got {shown(labels)}")
+    try:
+        return np.asarray(labels)
+    except ValueError as error:  # NumPy's own.
+        raise ValueError(f"{name} must be labels [n], got rows that differ in length") from error
 
 
 def check_classes(labels: np.ndarray, num_classes: int, name: str) -> None:
@@ -174,13 +195,18 @@ def stack_images(images: ArrayLike, name: str) -> np.ndarray:
     """Return a sequence of images of one size as one array, and an array as it is.
 
     Raises:
-        ValueError: if the sizes are mixed.
+        ValueError: if the sizes are mixed, or it is no sequence of arrays.
     """
     if hasattr(images, "__array__"):
         array = np.asarray(images)
         if array.dtype != object:
             return array
-    items = [np.asarray(image) for image in images]
+    if not isinstance(images, Iterable) or isinstance(images, str | bytes):
+        raise ValueError(f"{name} must be images [n, h, w, c], got {shown(images)}")
+    try:
+        items = [np.asarray(image) for image in images]
+    except ValueError as error:  # NumPy's, of rows that differ in length.
+        raise ValueError(f"{name} must hold images, each an array [h, w, c]") from error
     for i, item in enumerate(items):
         if item.shape != items[0].shape:
             raise ValueError(

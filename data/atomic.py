@@ -19,14 +19,30 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]
         write: called once with the open file.
 
     Raises:
-        OSError: if the folder is missing or cannot be written, or the disk is full.
+        OSError: naming `path`, if it is a folder, or its folder is missing or cannot be written;
+            or if the disk is full.
     """
     folder, name = os.path.split(os.path.abspath(path))
+    if not os.fspath(path) or os.path.isdir(path):
+        raise IsADirectoryError(
+            errno.EISDIR, "a folder, where a file is to be written", os.fspath(path) or folder
+        )
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise NotADirectoryError(errno.ENOTDIR, "not a folder", folder)
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        _write(temporary, path, write)
+    except OSError as error:
+        if error.filename != temporary:
+            raise
+        # The caller knows the other name.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    _sync_folder(folder)
+
+
+def _write(temporary: str, path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
     # Not `tempfile`: it makes files that only their owner may read.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -39,7 +55,6 @@ def atomic_write(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    _sync_folder(folder)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillhouse.data.arrays import MOST_CLASSES, ArrayLike, as_labels
+from stillhouse.data.arrays import MOST_CLASSES, ArrayLike, as_labels, label_array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def number_classes(
 
 
 def _flat(labels: ArrayLike, name: str) -> np.ndarray:
-    array = np.asarray(labels)
+    array = label_array(labels, name)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype == object and all(isinstance(label, str) for label in array.flat):

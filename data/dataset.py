@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments, of_hint
 from stillhouse.data.arrays import (
     ArrayLike,
     as_image_splits,
@@ -18,7 +19,12 @@ from stillhouse.data.arrays import (
 from stillhouse.data.card import DatasetInfo
 from stillhouse.data.classes import number_classes
 from stillhouse.data.printing import printable
-from stillhouse.data.splitting import stratified_split
+from stillhouse.data.splitting import check_fraction, stratified_split
+
+_FLAT = (
+    "each train image is of one colour throughout: the classes differ in it alone, and nothing is "
+    "left of it where each image's mean is taken away (zca)"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +40,8 @@ class Dataset:
         x_test: as `x_train`, of the same image shape and dtype.
         y_test: int64, classes 0 to k - 1.
         class_names: the k names.
-        notes: what was done to the data as they were read, a sentence each.
+        notes: what was done to the data as they were read, and what is odd about them, a sentence
+            each.
 
     Raises:
         ValueError: if a split is empty, lengths differ, images differ in size, dtype or scale, a
@@ -51,6 +58,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        texts = {"name": str, "class_names": Sequence[str], "notes": Sequence[str]}
+        for field, hint in texts.items():
+            object.__setattr__(self, field, of_hint(f"`{field}`", getattr(self, field), hint))
         object.__setattr__(self, "name", printable(self.name))
         names = tuple(printable(str(name)) for name in self.class_names)
         object.__setattr__(self, "class_names", names)
@@ -59,16 +69,10 @@ class Dataset:
         splits = as_image_splits(self.x_train, self.x_test, ("`x_train`", "`x_test`"))
         for split, x in zip(("train", "test"), splits, strict=True):
             y = as_labels(getattr(self, f"y_{split}"), f"`y_{split}`")
-            if len(x) != len(y):
-                raise ValueError(f"`x_{split}` has {len(x)} images, `y_{split}` {len(y)} labels")
+            _check_lengths(x, y, f"`x_{split}`", f"`y_{split}`")
             check_classes(y, self.num_classes, f"`y_{split}`")
             object.__setattr__(self, f"x_{split}", _read_only(x))
             object.__setattr__(self, f"y_{split}", _read_only(y))
-        if self.x_test.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"images must have one size: `x_train` holds {size_name(self.image_shape)}, "
-                f"`x_test` {size_name(self.x_test.shape[1:])}"
-            )
         missing = np.flatnonzero(np.bincount(self.y_train, minlength=self.num_classes) == 0)
         if missing.size:
             raise ValueError(
@@ -78,6 +82,8 @@ class Dataset:
             )
         if all(np.array_equal(image, self.x_train[0]) for image in self.x_train[1:]):
             raise ValueError("all train images are the same: there is nothing to learn")
+        if _FLAT not in self.notes and all(_is_flat(image) for image in self.x_train):
+            object.__setattr__(self, "notes", (*self.notes, _FLAT))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")
@@ -131,6 +137,7 @@ class Dataset:
         )
 
 
+@check_arguments
 def dataset_from_arrays(
     x_train: ArrayLike,
     y_train: ArrayLike,
@@ -139,7 +146,7 @@ def dataset_from_arrays(
     *,
     name: str = "arrays",
     class_names: Sequence[str] | None = None,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     notes: Sequence[str] = (),
     argument_names: Sequence[str] = ("`x_train`", "`y_train`", "`x_test`", "`y_test`"),
@@ -154,13 +161,15 @@ def dataset_from_arrays(
         y_test: their labels.
         name: what reports call the dataset.
         class_names: the names of classes 0 to k - 1; by default the labels themselves.
-        test_fraction: the share held out where no test images are given, the same for each class.
+        test_fraction: the share held out where no test images are given, the same for each class;
+            by default 0.2.
         seed: the seed of that split.
         notes: what was done to the data before.
         argument_names: what errors call the arrays.
 
     Raises:
-        ValueError: as `Dataset`, and if only one of `x_test` and `y_test` is given.
+        ValueError: as `Dataset`, if only one of `x_test` and `y_test` is given, if an argument is
+            of a wrong type, or if `test_fraction` is given beside test images.
 
     Example:
         >>> import numpy as np
@@ -171,6 +180,7 @@ def dataset_from_arrays(
     """
     if (x_test is None) != (y_test is None):
         raise ValueError("give both `x_test` and `y_test`, or neither")
+    check_fraction(test_fraction, has_test=x_test is not None)
     x_name, y_name, x_test_name, y_test_name = argument_names
     splits = [(y_train, y_name)]
     if x_test is None or y_test is None:
@@ -180,8 +190,7 @@ def dataset_from_arrays(
         splits.append((y_test, y_test_name))
     classes = number_classes(splits, class_names)
     labels = classes.labels[0]
-    if len(images) != len(labels):
-        raise ValueError(f"{x_name} has {len(images)} images, {y_name} {len(labels)} labels")
+    _check_lengths(images, labels, x_name, y_name)
     if x_test is None:
         check_classes(labels, len(classes.names), y_name)
         train, test = stratified_split(labels, test_fraction, seed)
@@ -189,8 +198,18 @@ def dataset_from_arrays(
         labels, test_labels = labels[train], labels[test]
     else:
         test_labels = classes.labels[1]
+        _check_lengths(test_images, test_labels, x_test_name, y_test_name)
     notes = (*notes, *([] if classes.note is None else [classes.note]))
     return Dataset(name, images, labels, test_images, test_labels, classes.names, tuple(notes))
+
+
+def _is_flat(image: np.ndarray) -> bool:
+    return bool((image == image[:1, :1]).all())
+
+
+def _check_lengths(images: np.ndarray, labels: np.ndarray, x_name: str, y_name: str) -> None:
+    if len(images) != len(labels):
+        raise ValueError(f"{x_name} has {len(images)} images, {y_name} {len(labels)} labels")
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.archive import listed, npz_names, read_npz, write_npz
-from stillhouse.data.arrays import MOST_CLASSES, as_images, size_name
+from stillhouse.data.arguments import check_arguments, of_hint, shown
+from stillhouse.data.arrays import MOST_CLASSES, as_images, label_array, size_name
 from stillhouse.data.card import Card
 from stillhouse.data.interop import to_hf, to_tf, to_torch
 from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.paths import nearest_path
 from stillhouse.data.torch_sets import ENDINGS, read_torch_set
 from stillhouse.data.transforms import Checked, Transform, transform_from_arrays
 
@@ -46,7 +48,10 @@ class DistilledSet:
 
     def __post_init__(self) -> None:
         images = as_images(self.images, "`images`").astype(np.float32, copy=False)
-        labels = np.ascontiguousarray(self.labels, dtype=np.float32)
+        labels = label_array(self.labels, "`labels`")
+        if labels.dtype.kind not in "uifb":
+            raise ValueError(f"`labels` must be numbers [s, k], got {labels.dtype}")
+        labels = np.ascontiguousarray(labels, dtype=np.float32)
         if labels.ndim != 2 or labels.shape[1] < 2:
             raise ValueError(f"`labels` must be [s, k] with k >= 2, got shape {labels.shape}")
         if len(labels) != len(images):
@@ -54,6 +59,9 @@ class DistilledSet:
         if not np.isfinite(labels).all():
             row = int(np.argwhere(~np.isfinite(labels))[0, 0])
             raise ValueError(f"`labels` must be finite: label {row} is {labels[row].tolist()}")
+        of_hint("`card`", self.card, Card | None)
+        if self.transform is not None and not hasattr(self.transform, "invert"):
+            raise ValueError(f"`transform` must be a Transform, got {shown(self.transform)}")
         if self.card is not None:
             info = self.card.dataset
             if info.image_shape != images.shape[1:]:
@@ -85,9 +93,9 @@ class DistilledSet:
         lines.append(f"transform: {kind or 'unknown'}")
         return "\n  ".join(lines)
 
-    def evaluate(self, dataset: Any = None, **settings: Any) -> Any:
+    def evaluate(self, dataset: Any = None, labels: Any = None, **settings: Any) -> Any:
         """Return the scores on test images, as `stillhouse.evaluate` does."""
-        return _scoring().evaluate(self, dataset, **settings)
+        return _scoring().evaluate(self, dataset, labels, **settings)
 
     def predict(self, images: Any, **settings: Any) -> np.ndarray:
         """Return what kernel ridge regression says of raw images, float64 `[n, k]`."""
@@ -111,7 +119,7 @@ class DistilledSet:
         """Bring images of the transformed space back to raw pixels, float32 `[n, h, w, c]`.
 
         Raises:
-            ValueError: if the set carries no transform.
+            ValueError: if the set carries no transform, or they have another shape.
         """
         if self.transform is None:
             raise ValueError(
@@ -124,6 +132,7 @@ class DistilledSet:
         """Write the set to a file, atomically.
 
         Raises:
+            ValueError: if it is no path.
             OSError: if the file cannot be written.
         """
         save_distilled(path, self)
@@ -160,6 +169,7 @@ def _scoring() -> Any:
     return sys.modules[package.evaluate.__module__]
 
 
+@check_arguments
 def load(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
     """Read a distilled set from its file, or from the folder of a finished run.
 
@@ -179,9 +189,15 @@ def set_file(path: str | os.PathLike[str]) -> Path:
     """Return the file of a distilled set that is named by it, or by the folder of its run.
 
     Raises:
+        FileNotFoundError: if there is neither.
         ValueError: if the folder holds none: the run is not finished, or it is another folder.
     """
     file = Path(path).expanduser()
+    if not os.path.lexists(file):
+        raise FileNotFoundError(
+            f"no such distilled set: {file}{nearest_path(file)}; name its file, such as "
+            "runs/digits/distilled.npz, or the folder of its run"
+        )
     if not file.is_dir():
         return file
     inside = file / "distilled.npz"
@@ -190,10 +206,12 @@ def set_file(path: str | os.PathLike[str]) -> Path:
     return inside
 
 
+@check_arguments
 def save_distilled(path: str | os.PathLike[str], distilled: DistilledSet) -> None:
     """Write a distilled set, atomically.
 
     Raises:
+        ValueError: if an argument is of a wrong type.
         OSError: if the file cannot be written.
     """
     write_npz(path, distilled_arrays(distilled))
@@ -217,6 +235,7 @@ def space_arrays(transform: Transform | None, card: Card | None) -> dict[str, np
     return arrays
 
 
+@check_arguments
 def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> DistilledSet:
     """Read a distilled set, or any `.npz` or `.pt` with `images` and `labels`.
 

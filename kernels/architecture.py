@@ -11,6 +11,7 @@ whoever builds the tuple by hand.
 import dataclasses
 import json
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,10 +21,14 @@ _B_STD = 0.1
 
 def _check_stds(layer: "Conv | Dense") -> None:
     name = type(layer).__name__
-    if not (math.isfinite(layer.W_std) and layer.W_std > 0):
-        raise ValueError(f"`W_std` of {name} must be a positive number, got {layer.W_std}")
-    if not (math.isfinite(layer.b_std) and layer.b_std >= 0):
-        raise ValueError(f"`b_std` of {name} must be zero or positive, got {layer.b_std}")
+    if not (_is_finite(layer.W_std) and layer.W_std > 0):
+        raise ValueError(f"`W_std` of {name} must be a positive number, got {layer.W_std!r}")
+    if not (_is_finite(layer.b_std) and layer.b_std >= 0):
+        raise ValueError(f"`b_std` of {name} must be zero or positive, got {layer.b_std!r}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _check_window(name: str, window: tuple[int, int]) -> None:

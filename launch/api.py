@@ -4,17 +4,20 @@ import dataclasses
 import inspect
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments, shown
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load_distilled
 from stillhouse.data.sources import dataset_from
 from stillhouse.data.sources.objects import is_dataset
+from stillhouse.launch.errors import Note
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.running import learn
 from stillhouse.launch.settings.given import check_given
@@ -27,10 +30,11 @@ from stillhouse.launch.settings.run import (
     SupportConfig,
 )
 from stillhouse.methods.method import Method
-from stillhouse.methods.registry import method_for
+from stillhouse.methods.registry import METHODS, foreign_setting, method_for, owners_of
 from stillhouse.server.schedule import Progress
 
 
+@check_arguments
 def distill(
     images: Any,
     labels: ArrayLike | None = None,
@@ -44,7 +48,7 @@ def distill(
     seed: int = 0,
     backend: str = "auto",
     threads: int | None = None,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     name: str | None = None,
     class_names: Sequence[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -59,7 +63,7 @@ def distill(
     Args:
         images: training images `[n, h, w, c]`, or grey `[n, h, w]`, of integers or floats in any
             scale; or, without `labels`, all that `dataset_from` takes: a `Dataset`, a Hugging Face
-            or a PyTorch dataset.
+            or a PyTorch dataset, or a pair of arrays.
         labels: their classes `[n]`, whole numbers or texts.
         test_images: test images, or a dataset of them; without them a part of the training images
             is held out.
@@ -71,7 +75,8 @@ def distill(
         seed: of everything random.
         backend: what computes kernels, where the method has any.
         threads: processor threads; None for all.
-        test_fraction: the share of each class held out where there are no test images.
+        test_fraction: the share of each class held out where there are no test images, by default
+            0.2.
         name: what the card calls the dataset; None for its own name, or `arrays`.
         class_names: the names of the classes; by default their labels.
         out: the run folder, with checkpoints, log and curves: called again with the same arguments
@@ -98,17 +103,18 @@ def distill(
         ((10, 8, 8, 1), (10, 10))
     """
     given = _given(locals())
-    if out is not None and (not isinstance(out, str | os.PathLike) or not os.fspath(out)):
-        raise ValueError(f"`out` must be a path, got {out!r}")
     dataset = _dataset(
         *(images, labels, test_images, test_labels),
         name=name,
         class_names=class_names,
         test_fraction=test_fraction,
     )
+    for note in dataset.notes:
+        warnings.warn(f"{dataset.name}: {note}", Note, stacklevel=3)  # Where `distill` is called.
     with tempfile.TemporaryDirectory(prefix="stillhouse-") as temporary:
         folder = Path(temporary) / "run" if out is None else Path(out)
         try:
+            _check_known(method, settings)
             config = DistillConfig(
                 data=DataConfig(dataset.name, transform),
                 support=SupportConfig(ipc, init=init),
@@ -143,6 +149,14 @@ def _given(arguments: dict[str, Any]) -> frozenset[str]:
     )
 
 
+def _check_known(method: str, settings: Mapping[str, Any]) -> None:
+    """Check that there are such settings, be they of this method or of another one."""
+    own = inspect.signature(distill).parameters
+    for setting in settings:
+        if method in METHODS and not owners_of(setting):
+            raise ValueError(foreign_setting(setting, method, own))
+
+
 def _changed(method: Method, settings: Mapping[str, Any]) -> frozenset[str]:
     """Return which of a method's settings are not as they are by default."""
     defaults = {field.name: field.default for field in dataclasses.fields(method)}
@@ -153,8 +167,12 @@ def _dataset(
     images: Any, labels: Any, test_images: Any, test_labels: Any, **settings: Any
 ) -> Dataset:
     """Return the data that were given, as arrays or as datasets."""
-    if labels is None and not is_dataset(images):
-        raise ValueError("`labels` are missing: give them, or a dataset in place of `images`")
+    pair = isinstance(images, tuple) and len(images) == 2
+    if labels is None and not (pair or is_dataset(images)):
+        raise ValueError(
+            "`labels` are missing: give them, or in place of `images` a dataset, such as "
+            f"`load_dataset` and `dataset_from` return; got {shown(images)}"
+        )
     test = test_images if test_labels is None else (test_images, test_labels)
     if test_images is not None and test_labels is None and not is_dataset(test_images):
         raise ValueError("give both `test_images` and `test_labels`, or neither")

@@ -2,16 +2,12 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 
 BAD_INPUT = 2
 STOPPED = 1
 INTERRUPTED = 130
 TERMINATED = 143
-
-# The name under which an atomic write begins; the user knows the other one.
-_TEMPORARY = re.compile(r"(^|.*/)\.(.+)\.\d+\.[0-9a-f]+\.tmp$")
 
 
 class Note(UserWarning):
@@ -50,6 +46,5 @@ def one_line(error: BaseException) -> str:
 
     if isinstance(error, OSError) and error.strerror:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-        name = _TEMPORARY.sub(r"\1\2", name)
         return printable(f"{name}: {error.strerror}") if name else error.strerror
     return printable(" ".join(str(error).split())) or type(error).__name__

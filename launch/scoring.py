@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stillhouse.data.arrays import ArrayLike, as_images, as_labels
+from stillhouse.data.arguments import check_arguments, shown
+from stillhouse.data.arrays import ArrayLike, as_images, as_labels, check_classes
 from stillhouse.data.batches import split_chunks
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.sources import dataset_from
+from stillhouse.data.sources.objects import is_dataset
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.sets import dataset_for, kernel_for, regularisation_for, transform_for
@@ -24,16 +26,20 @@ from stillhouse.methods.kernel_regression.evaluation import Scores, evaluate_krr
 from stillhouse.methods.kernel_regression.ridge import krr_predict
 from stillhouse.workers.local import LocalComputer
 
+# As in `methods/architectures.py`; a test holds the two together.
+Architectures = Literal["fc", "conv", "convnet", "convnet3", "myrtle"]
 _CHUNK = 500
 _FLAG = re.compile(r"--(\w+)")
 _BASELINES = {"random": random_subset, "kmeans": kmeans_centres, "average": class_average}
 
 
+@check_arguments
 def evaluate(
     distilled: DistilledSet,
     dataset: Any = None,
+    labels: Any = None,
     *,
-    architecture: str | None = None,
+    architecture: Architectures | None = None,
     depth: int | None = None,
     kernel: Literal["ntk", "nngp"] | None = None,
     transform: str | None = None,
@@ -47,6 +53,7 @@ def evaluate(
         distilled: the set.
         dataset: what `load_dataset` or `dataset_from` take, or a pair of test images and labels;
             None for the data that it was distilled from.
+        labels: those of test images that stand in place of `dataset`.
         architecture: the infinitely wide network; None for the set's own.
         depth: its depth, with `architecture`.
         kernel: which limit of it; None for the set's own.
@@ -62,22 +69,21 @@ def evaluate(
         ValueError: if set, data and settings do not fit together, or something is missing.
         FloatingPointError: if the predictions are not finite.
     """
-    if not isinstance(distilled, DistilledSet):
-        raise ValueError(
-            f"`distilled` must be a DistilledSet, got {type(distilled).__name__}; "
-            "`load_distilled` reads one from a file"
-        )
+    names = ("`dataset[0]`", "`dataset[1]`")
+    if labels is not None:
+        dataset, names = (dataset, labels), ("`dataset`", "`labels`")
     asked = _asked(architecture, depth, kernel, transform, regularisation)
     spec = _kernel(distilled, asked)
     computer = LocalComputer(backend, threads)
     if isinstance(dataset, tuple | list) and len(dataset) == 2 and transform is None:
-        chunks = _pair_chunks(distilled, *dataset)
+        chunks = _pair_chunks(distilled, dataset[0], dataset[1], names)
     else:
-        chunks = split_chunks(*_data(distilled, dataset, asked), "test", _CHUNK)
+        chunks = split_chunks(*_data(distilled, dataset, asked, names), "test", _CHUNK)
     ridge = regularisation_for(asked, distilled)
     return evaluate_krr(computer, spec, distilled.images, distilled.labels, chunks, ridge)
 
 
+@check_arguments
 def predict(
     distilled: DistilledSet, images: ArrayLike, *, backend: str = "auto", threads: int | None = None
 ) -> np.ndarray:
@@ -109,6 +115,7 @@ def predict(
     return np.concatenate(parts)
 
 
+@check_arguments
 def compare(
     distilled: DistilledSet,
     dataset: Any = None,
@@ -179,15 +186,25 @@ def _kernel(distilled: DistilledSet, asked: SetConfig) -> KernelSpec:
         return kernel_for(asked, "this set", distilled)
 
 
-def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Dataset, Transform]:
+def _data(
+    distilled: DistilledSet,
+    dataset: Any,
+    asked: SetConfig,
+    names: tuple[str, str] = ("`dataset[0]`", "`dataset[1]`"),
+) -> tuple[Dataset, Transform]:
     """Return the data, and the transform that brings them to the set."""
     if dataset is None or isinstance(dataset, str | os.PathLike):
         source = None if dataset is None else os.fspath(dataset)
         named = SetConfig(dataset=source)
         with _naming_arguments():
             data = dataset_for(named, "this set", distilled, ReadingConfig())
+    elif is_dataset(dataset) or isinstance(dataset, tuple | list) and len(dataset) == 2:
+        data = dataset_from(dataset, argument_names=(*names, "", ""))
     else:
-        data = dataset_from(dataset)
+        raise ValueError(
+            "`dataset` must be a name or path, a dataset, or a pair of images and labels, got "
+            f"{shown(dataset)}"
+        )
     if data.image_shape != distilled.images.shape[1:] or data.num_classes != distilled.num_classes:
         raise ValueError(
             f"`dataset` has images of {data.image_shape} in {data.num_classes} classes, the set of "
@@ -198,13 +215,14 @@ def _data(distilled: DistilledSet, dataset: Any, asked: SetConfig) -> tuple[Data
 
 
 def _pair_chunks(
-    distilled: DistilledSet, images: ArrayLike, labels: ArrayLike
+    distilled: DistilledSet, images: ArrayLike, labels: ArrayLike, names: tuple[str, str]
 ) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """Return test images and labels alone, in the space of the set."""
     if distilled.transform is None:
         raise ValueError("this set carries no transform; give a dataset, and `transform`")
-    x = distilled.transform.apply(as_images(images, "`images`"))
-    y = centred_one_hot(as_labels(labels, "`labels`"), distilled.num_classes)
-    if len(x) != len(y):
-        raise ValueError(f"{len(x)} images, but {len(y)} labels")
+    pixels, classes = as_images(images, names[0]), as_labels(labels, names[1])
+    if len(pixels) != len(classes):
+        raise ValueError(f"{names[0]} has {len(pixels)} images, {names[1]} {len(classes)} labels")
+    check_classes(classes, distilled.num_classes, names[1])
+    x, y = distilled.transform.apply(pixels), centred_one_hot(classes, distilled.num_classes)
     return ((x[i : i + _CHUNK], y[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK))

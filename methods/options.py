@@ -2,11 +2,11 @@
 
 import dataclasses
 import math
-import numbers
-import types
 import typing
 from collections.abc import Callable, Collection
 from typing import Any
+
+from stillhouse.data.arguments import kinds_of, of_kind, shown
 
 
 def option(
@@ -53,47 +53,6 @@ def changed(settings: Any, *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != defaults[name]}
 
 
-# What a value must be, and which abstract numbers, those of NumPy among them, are turned into it.
-_EXPECTED = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a sequence of texts",
-}
-
-
-_PATHS = ("out", "to", "hub")
-
-
-def _kinds(hint: Any) -> tuple[type, ...]:
-    """Return the types that a hint allows: `(int, NoneType)` of `int | None`."""
-    parts = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return tuple(typing.get_origin(part) or part for part in parts)
-
-
-def _of_kind(name: str, value: Any, kinds: tuple[type, ...]) -> Any:
-    """Return a value as the type it must have; a scalar of NumPy is a number as any other.
-
-    Raises:
-        ValueError: naming the setting, if it is of another type.
-    """
-    is_flag = isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
-    for kind in kinds:
-        if kind is bool and is_flag:
-            return bool(value)
-        if kind is int and isinstance(value, numbers.Integral) and not is_flag:
-            return int(value)
-        if kind is float and isinstance(value, numbers.Real) and not is_flag:
-            return float(value)
-        if kind is str and isinstance(value, str):
-            return str(value)
-        if kind is tuple and isinstance(value, tuple | list):
-            return tuple(value)
-    expected = " or ".join(_EXPECTED[kind] for kind in kinds if kind in _EXPECTED)
-    raise ValueError(f"`--{name}` must be {expected}, got {value!r}")
-
-
 class Checked:
     """A dataclass whose fields are checked by what their `option` says."""
 
@@ -103,18 +62,18 @@ class Checked:
             value = getattr(self, field.name)
             if not field.metadata:
                 continue
-            kinds = _kinds(hints[field.name])
+            kinds = kinds_of(hints[field.name])
             if value is None and type(None) in kinds:
                 continue
-            value = _of_kind(field.name, value, kinds)
-            if value == "" and field.name in _PATHS:
-                raise ValueError(f"`--{field.name}` must be a path, got nothing")
-            object.__setattr__(self, field.name, value)
             choices, check = field.metadata["choices"], field.metadata["check"]
-            if choices and value not in choices:
+            if choices and (not isinstance(value, str) or value not in choices):
                 raise ValueError(
-                    f"`--{field.name}` must be one of {', '.join(choices)}, got {value!r}"
+                    f"`--{field.name}` must be one of {', '.join(choices)}, got {shown(value)}"
                 )
+            value = of_kind(f"`--{field.name}`", value, kinds)
+            if value == "":
+                raise ValueError(f"`--{field.name}` is empty: give a value, or drop it")
+            object.__setattr__(self, field.name, value)
             expected = check(value) if check else None
             if expected:
-                raise ValueError(f"`--{field.name}` must be {expected}, got {value!r}")
+                raise ValueError(f"`--{field.name}` must be {expected}, got {shown(value)}")

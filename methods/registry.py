@@ -1,11 +1,13 @@
 """The methods by the names that `--method` has for them: one line each."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 from stillhouse.methods.method import Method
+from stillhouse.methods.near import nearest
 from stillhouse.methods.unrolling.settings import UnrollSettings
 
 METHODS: dict[str, type[Method]] = {}
@@ -42,11 +44,20 @@ def method_for(name: str, **settings: Any) -> Method:
     return METHODS[name](**settings)
 
 
-def foreign_setting(setting: str, method: str) -> str:
-    """Return what to say of a setting that a method lacks: which methods have it."""
+def foreign_setting(setting: str, method: str, also: Collection[str] = ()) -> str:
+    """Return what to say of a setting that a method lacks: which methods have it.
+
+    Args:
+        setting: its name.
+        method: the name of the method.
+        also: what may have been meant, beside the settings of the method.
+    """
     owners = owners_of(setting)
     if not owners:
-        return f"there is no setting `--{setting}` of --method={method}"
+        names = [*also, *(field.name for field in dataclasses.fields(METHODS[method]))]
+        near = nearest(setting, names)
+        hint = f"; did you mean `--{near}`?" if near else ""
+        return f"there is no setting `--{setting}` of --method={method}{hint}"
     return (
         f"`--{setting}` has no meaning for --method={method}, only for {' and '.join(owners)}; "
         "drop it"

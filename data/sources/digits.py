@@ -5,7 +5,7 @@ import numpy as np
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 
 
-def load_digits(*, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+def load_digits(*, test_fraction: float | None = None, seed: int = 0) -> Dataset:
     """Return 1797 handwritten digits of 8x8x1 pixels, float32 from 0 to 1.
 
     They come without a test set: with the default `test_fraction`, 1437 are for training and 360

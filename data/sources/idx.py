@@ -28,7 +28,7 @@ def has_idx(folder: pathlib.Path) -> bool:
 def load_idx(
     folder: pathlib.Path,
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     max_bytes: int | None = None,
 ) -> Dataset:

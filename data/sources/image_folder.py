@@ -10,6 +10,7 @@ from stillhouse.data.archive import listed
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.sources.decoding import ImageStack, decoding_pool
 from stillhouse.data.sources.naming import naming, resized_note, source_name
+from stillhouse.data.splitting import check_fraction
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _TRAIN = ("train", "training")
@@ -29,7 +30,7 @@ def has_image_folder(folder: pathlib.Path) -> bool:
 def load_image_folder(
     folder: pathlib.Path,
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
     split: str | None = None,
@@ -57,6 +58,8 @@ def load_image_folder(
         OSError: if a file cannot be read.
     """
     splits = _splits(folder, split)
+    with naming(folder):
+        check_fraction(test_fraction, has_test=len(splits) == 2)
     names = sorted(path.name for path in _folders(splits[0]))
     files: list[pathlib.Path] = []
     labels: list[int] = []

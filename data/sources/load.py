@@ -1,17 +1,19 @@
 """One name or path to a dataset."""
 
-import difflib
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from stillhouse.data.arguments import check_arguments
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.paths import nearest_path
 from stillhouse.data.sources.cifar import has_cifar, load_cifar
 from stillhouse.data.sources.decoding import check_image_size
 from stillhouse.data.sources.digits import load_digits
 from stillhouse.data.sources.idx import has_idx, load_idx
 from stillhouse.data.sources.image_folder import has_image_folder, load_image_folder
+from stillhouse.data.sources.naming import naming
 from stillhouse.data.sources.npz import load_npz
 from stillhouse.data.sources.parquet import has_parquet, load_parquet
 
@@ -45,10 +47,11 @@ _FOLDERS: tuple[
 )
 
 
+@check_arguments
 def load_dataset(
     source: str | os.PathLike[str],
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
     image_column: str | None = None,
@@ -62,7 +65,7 @@ def load_dataset(
         source: `digits`, or the path of a `.npz` file, or of a folder of Parquet files, IDX files,
             images, or files of CIFAR; docs/your-data.md shows each. Of a folder without any of
             these, its subfolder `data` is taken, or the only one that has some.
-        test_fraction: the share held out where the source has no test images.
+        test_fraction: the share held out where the source has no test images, by default 0.2.
         seed: the seed of that split.
         image_size: height and width to which encoded images are resized.
         image_column: the column of images, of Parquet files.
@@ -87,10 +90,12 @@ def load_dataset(
         "split": split,
         "max_bytes": max_bytes,
     }
+    if not source:
+        raise ValueError(f"`source` is empty: give {', '.join(_NAMES)}, or the path of {LAYOUTS}")
     if source == "digits":
         return load_digits(**_taken(options, _SPLIT, "digits"))
     path = pathlib.Path(os.path.abspath(os.path.expanduser(source)))
-    if not source or not path.exists():
+    if not path.exists():
         raise _not_found(source, path)
     if path.is_dir():
         folder = path if _kind_of(path) else _inside(path)
@@ -98,7 +103,9 @@ def load_dataset(
         if found is None or folder is None:
             raise ValueError(f"{path}: no dataset in this folder, expected {LAYOUTS}")
         what, _, load, taken = found
-        return load(folder, **_taken(options, taken, f"a folder of {what}"))
+        with naming(path):
+            asked = _taken(options, taken, f"a folder of {what}")
+        return load(folder, **asked)
     if path.suffix == ".npz":
         return load_npz(path, **_taken(options, (*_SPLIT, "max_bytes"), "a .npz file"))
     if _kind_of(path.parent):
@@ -123,17 +130,14 @@ def _inside(path: pathlib.Path) -> pathlib.Path | None:
 
 def _taken(options: dict[str, Any], names: tuple[str, ...], what: str) -> dict[str, Any]:
     for name, value in options.items():
-        if name not in names and name not in (*_SPLIT, "max_bytes") and value is not None:
+        if name not in names and name not in ("seed", "max_bytes") and value is not None:
             raise ValueError(f"`{name}` has no meaning for {what}")
     return {name: options[name] for name in names}
 
 
 def _not_found(source: str, path: pathlib.Path) -> Exception:
     """Return the error for what is neither a known name nor a path, with the nearest of both."""
-    siblings = {p.name: str(p) for p in path.parent.iterdir()} if path.parent.is_dir() else {}
-    known = {**siblings, **{name: name for name in _NAMES}}
-    near = difflib.get_close_matches(path.name, known, n=1)
-    hint = f" (did you mean {known[near[0]]}?)" if near else ""
+    hint = nearest_path(path, _NAMES)
     if os.sep in source or path.suffix:
         return FileNotFoundError(f"no such dataset file or folder: {path}{hint}")
     return ValueError(

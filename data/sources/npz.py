@@ -17,7 +17,7 @@ _LAYOUTS = (
 def load_npz(
     path: pathlib.Path,
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     max_bytes: int | None = None,
 ) -> Dataset:

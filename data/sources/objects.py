@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.archive import listed
+from stillhouse.data.arguments import check_arguments, shown
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.sources.decoding import (
@@ -25,18 +26,19 @@ from stillhouse.data.sources.parquet import IMAGE_COLUMNS, LABEL_COLUMNS
 _BATCH = 1024  # rows of a Hugging Face dataset at a time
 
 
+@check_arguments
 def dataset_from(
     train: Any,
     test: Any = None,
     *,
     name: str | None = None,
     class_names: Sequence[str] | None = None,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
-    argument_names: Sequence[str] = ("`x_train`", "`y_train`", "`x_test`", "`y_test`"),
+    argument_names: Sequence[str] | None = None,
 ) -> Dataset:
     """Make a dataset of what other libraries have.
 
@@ -52,15 +54,16 @@ def dataset_from(
         test: the test images, in any of these forms; without them a part of `train` is held out.
         name: what reports call the dataset.
         class_names: the names of the classes; None for those that the object has.
-        test_fraction: the share held out where there are no test images.
+        test_fraction: the share held out where there are no test images, by default 0.2.
         seed: the seed of that split.
         image_size: height and width to which images are resized; None if they have one size.
         image_column: of a Hugging Face dataset; None for `image` or `img`.
         label_column: of a Hugging Face dataset; None for `label`, `labels` or `fine_label`.
-        argument_names: what errors call the arrays.
+        argument_names: what errors call the arrays; None for such as `train[0]`.
 
     Raises:
-        ValueError: if it is none of these, or as `dataset_from_arrays`.
+        ValueError: if it is none of these, a setting has no meaning for it, or as
+            `dataset_from_arrays`.
 
     Example:
         >>> import numpy as np
@@ -69,6 +72,16 @@ def dataset_from(
         (4, 4, 1)
     """
     if isinstance(train, Dataset):
+        settings = {
+            "test": test,
+            "name": name,
+            "class_names": class_names,
+            "test_fraction": test_fraction,
+            "image_size": image_size,
+            "image_column": image_column,
+            "label_column": label_column,
+        }
+        _refuse(settings, "a Dataset, which has it already")
         return train
     if isinstance(train, Mapping) and is_dataset(train):
         splits = dict(train)
@@ -79,8 +92,11 @@ def dataset_from(
             test = next((splits[key] for key in ("test", "validation") if key in splits), None)
     check_image_size(image_size)
     reader = _Reader(image_size, image_column, label_column)
-    x_train, y_train = reader.arrays(train, "the train data")
-    x_test, y_test = (None, None) if test is None else reader.arrays(test, "the test data")
+    x_train, y_train, *names = reader.arrays(train, "train")
+    x_test, y_test = None, None
+    if test is not None:
+        x_test, y_test, *more = reader.arrays(test, "test")
+        names += more
     return dataset_from_arrays(
         x_train,
         y_train,
@@ -90,9 +106,16 @@ def dataset_from(
         class_names=class_names if class_names is not None else reader.class_names,
         test_fraction=test_fraction,
         seed=seed,
-        argument_names=argument_names,
+        argument_names=argument_names or (*names, "", "")[:4],
         notes=resized_note(reader.resized, image_size),
     )
+
+
+def _refuse(settings: Mapping[str, Any], what: str) -> None:
+    """Refuse the first setting that is given."""
+    for setting, value in settings.items():
+        if value is not None:
+            raise ValueError(f"`{setting}` has no meaning for {what}; drop it")
 
 
 def is_dataset(value: Any) -> bool:
@@ -128,22 +151,26 @@ class _Reader:
         self._size = size
         self._columns = (image_column, label_column)
 
-    def arrays(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike]:
-        """Return images and labels."""
-        if isinstance(source, Dataset):
-            return source.x_train, source.y_train
+    def arrays(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike, str, str]:
+        """Return images and labels, and what errors call the two."""
         if _is_hugging_face(source):
-            return self._hugging_face(source)
+            return self._hugging_face(source, what)
+        columns = {"image_column": self._columns[0], "label_column": self._columns[1]}
         if _is_torch(source):
-            return self._torch(source, what)
+            _refuse(columns, "a PyTorch dataset")
+            images, labels = self._torch(source, f"`{what}`")
+            return images, labels, f"images of `{what}`", f"labels of `{what}`"
+        _refuse({**columns, "image_size": self._size}, "arrays")
+        if isinstance(source, Dataset):
+            return source.x_train, source.y_train, f"`{what}.x_train`", f"`{what}.y_train`"
         if isinstance(source, tuple | list) and len(source) == 2:
-            return source[0], source[1]
+            return source[0], source[1], f"`{what}[0]`", f"`{what}[1]`"
         raise ValueError(
-            f"{what} must be a Hugging Face or PyTorch dataset, or a pair of images and labels, "
-            f"got {type(source).__name__}"
+            f"`{what}` must be a Hugging Face or PyTorch dataset, or a pair of images and labels, "
+            f"got {shown(source)}"
         )
 
-    def _hugging_face(self, source: Any) -> tuple[ArrayLike, ArrayLike]:
+    def _hugging_face(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike, str, str]:
         datasets: Any = sys.modules["datasets"]
         image, label = (
             chosen_column(source.column_names, option, asked, usual)
@@ -152,6 +179,7 @@ class _Reader:
                 ("label_column", self._columns[1], LABEL_COLUMNS),
             )
         )
+        called = (f"column `{image}` of `{what}`", f"column `{label}` of `{what}`")
         features = source.features
         names = getattr(features[label], "names", None)
         if self.class_names is None and names:
@@ -161,9 +189,11 @@ class _Reader:
         source = source.select_columns([image, label])
         labels = np.asarray(source.with_format(None)[label][:])
         if not isinstance(features[image], datasets.Image):
+            _refuse({"image_size": self._size}, "a column of arrays")
             # Said by the type of the column; the values come as whatever holds any integer.
             dtype = getattr(features[image], "dtype", None)
-            return np.asarray(source.with_format("numpy")[image][:], dtype), labels
+            images = np.asarray(source.with_format("numpy")[image][:], dtype)
+            return images, labels, *called
         stack = ImageStack(len(source), size=self._size)
         encoded = source.cast_column(image, datasets.Image(decode=False)).with_format(None)
         with decoding_pool() as pool:
@@ -173,7 +203,7 @@ class _Reader:
                 files = [row["bytes"] or _path(row["path"]) for row in rows]
                 stack.extend(files, pool)
         self.resized += stack.resized
-        return stack.images(), labels
+        return stack.images(), labels, *called
 
     def _torch(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike]:
         names = getattr(source, "classes", None)

@@ -18,6 +18,7 @@ from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.limits import check_unpacked
 from stillhouse.data.sources.decoding import ImageStack, decoding_pool
 from stillhouse.data.sources.naming import chosen_column, naming, resized_note, source_name
+from stillhouse.data.splitting import check_fraction
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")  # the last is CIFAR-100's
@@ -60,7 +61,7 @@ def has_parquet(folder: pathlib.Path) -> bool:
 def load_parquet(
     folder: pathlib.Path,
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float | None = None,
     seed: int = 0,
     image_size: tuple[int, int] | None = None,
     image_column: str | None = None,
@@ -98,6 +99,8 @@ def load_parquet(
         OSError: if a file cannot be read.
     """
     splits = _split_files(folder, split)
+    with naming(folder):
+        check_fraction(test_fraction, has_test="test" in splits)
     columns = _Columns(image_column, label_column, image_size, max_bytes)
     class_names = _class_names(splits["train"][0], columns)
     arrays: dict[str, Any] = {}

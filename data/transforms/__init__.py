@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments
+from stillhouse.data.arrays import ArrayLike, as_images
 from stillhouse.data.transforms.checked import Checked
 from stillhouse.data.transforms.standardise import Standardise
 from stillhouse.data.transforms.transform import Identity, Transform
@@ -30,7 +32,8 @@ _BY_KIND: dict[str, type[Identity] | type[Standardise]] = {
 TRANSFORMS = (*_BY_KIND, *VARIANTS)
 
 
-def fit_transform(kind: str, x_train: np.ndarray) -> Transform:
+@check_arguments
+def fit_transform(kind: str, x_train: ArrayLike) -> Transform:
     """Fit the transform of this kind to the train images.
 
     Args:
@@ -42,9 +45,10 @@ def fit_transform(kind: str, x_train: np.ndarray) -> Transform:
         ValueError: if the kind is unknown, or the images cannot be used for it.
     """
     check_transform(kind)
+    images = as_images(x_train, "`x_train`")
     if kind in _BY_KIND:
-        return _BY_KIND[kind].fit(x_train)
-    return ZCA.fit(x_train, parts=parse_zca(kind))
+        return _BY_KIND[kind].fit(images)
+    return ZCA.fit(images, parts=parse_zca(kind))
 
 
 def transform_from_arrays(kind: str, arrays: Mapping[str, np.ndarray]) -> Transform:

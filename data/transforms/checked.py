@@ -1,10 +1,11 @@
 """A transform that knows in what scale its images came."""
 
 import dataclasses
+import math
 
 import numpy as np
 
-from stillhouse.data.arrays import size_name
+from stillhouse.data.arrays import size_name, stack_images
 from stillhouse.data.transforms.transform import Transform
 
 
@@ -36,22 +37,20 @@ class Checked:
         Raises:
             ValueError: if they have another shape, or are in another scale.
         """
-        images = np.asarray(images)
+        images = stack_images(images, "`images`")
         self.check(images)
         return self.inner.apply(images)
 
     __call__ = apply
 
     def check(self, images: np.ndarray) -> None:
-        """Raise `ValueError` if images have another shape, or are in another scale."""
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"images must be [n, {', '.join(map(str, self.image_shape))}], as those that the "
-                f"set was distilled from ({size_name(self.image_shape)}), got shape {images.shape}"
-            )
+        """Raise `ValueError` if images have another shape or scale, or a pixel is not finite."""
+        self._check_shape(images)
         low, high = self.pixel_range
         size = max(-low, high)
         found = max(float(images.max()), -float(images.min())) if images.size else 0.0
+        if not math.isfinite(found):
+            raise ValueError(f"`images` must be finite, got pixels up to {found}")
         small = images.dtype.kind == "f" and 0 < found <= 1.0 and size >= 100
         large = 0 < size <= 1.0 and found >= 100
         if small or large:
@@ -64,8 +63,21 @@ class Checked:
             )
 
     def invert(self, images: np.ndarray) -> np.ndarray:
-        """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`."""
+        """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`.
+
+        Raises:
+            ValueError: if they have another shape.
+        """
+        images = stack_images(images, "`images`")
+        self._check_shape(images)
         return self.inner.invert(images)
+
+    def _check_shape(self, images: np.ndarray) -> None:
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"`images` must be [n, {', '.join(map(str, self.image_shape))}], as those that the "
+                f"set was distilled from ({size_name(self.image_shape)}), got shape {images.shape}"
+            )
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return all that is needed to make the same transform again."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from stillhouse.data.arrays import as_images, slices
-from stillhouse.data.transforms.transform import stored_array
+from stillhouse.data.transforms.transform import as_batch, stored_array
 
 _CHUNK = 1024  # images converted to float64 at a time, to bound the memory of `fit`
 
@@ -66,7 +66,7 @@ class Standardise:
         Raises:
             ValueError: if the images have another number of channels.
         """
-        self._check(images)
+        images = self._checked(images)
         floats = np.subtract(images, self.mean.astype(np.float32), dtype=np.float32)
         floats /= self.std.astype(np.float32)
         return floats
@@ -79,7 +79,7 @@ class Standardise:
         Raises:
             ValueError: if the images have another number of channels.
         """
-        self._check(images)
+        images = self._checked(images)
         floats = np.multiply(images, self.std.astype(np.float32), dtype=np.float32)
         floats += self.mean.astype(np.float32)
         return floats
@@ -98,9 +98,11 @@ class Standardise:
         mean = stored_array(cls.kind, arrays, "mean", (None,))
         return cls(mean, stored_array(cls.kind, arrays, "std", (None,)))
 
-    def _check(self, images: np.ndarray) -> None:
-        if images.ndim != 4 or images.shape[3] != len(self.mean):
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images = as_batch(images)
+        if images.shape[3] != len(self.mean):
             raise ValueError(
                 f"the transform was fitted to images [n, h, w, {len(self.mean)}], "
                 f"got shape {images.shape}"
             )
+        return images

@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
+
+from stillhouse.data.arrays import stack_images
 
 
 class Transform(Protocol):
@@ -45,13 +47,13 @@ class Identity:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """Return the images as float32."""
-        return np.asarray(images, dtype=np.float32)
+        return as_batch(images).astype(np.float32, copy=False)
 
     __call__ = apply
 
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Return the images as float32."""
-        return np.asarray(images, dtype=np.float32)
+        return as_batch(images).astype(np.float32, copy=False)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return no arrays: there is nothing to remember."""
@@ -61,6 +63,20 @@ class Identity:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Identity":
         """Return the transform: there is nothing to remember."""
         return cls()
+
+
+def as_batch(images: Any) -> np.ndarray:
+    """Return images to be transformed as an array `[n, h, w, c]`.
+
+    Raises:
+        ValueError: if they are not images, or no numbers.
+    """
+    array = stack_images(images, "`images`")
+    if array.ndim != 4 or array.dtype.kind not in "uifb":
+        raise ValueError(
+            f"`images` must be numbers [n, h, w, c], got {array.dtype} of shape {array.shape}"
+        )
+    return array
 
 
 def stored_array(

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from stillhouse.data.arrays import as_images, size_name, slices
 from stillhouse.data.transforms.standardise import Standardise
-from stillhouse.data.transforms.transform import stored_array
+from stillhouse.data.transforms.transform import as_batch, stored_array
 from stillhouse.data.transforms.zca_parts import KIP, ZCAParts
 
 _CHUNK = 1024  # images in float64 at a time: 25 MB at 32x32x3
@@ -130,7 +130,7 @@ class ZCA:
         Raises:
             ValueError: if the images have another size.
         """
-        self._check(images)
+        images = self._checked(images)
         whitened = np.empty((len(images), len(self.whitening)), dtype=np.float32)
         for part in slices(len(images), _CHUNK):
             standardised = self.standardise.apply(images[part])
@@ -151,7 +151,7 @@ class ZCA:
         Raises:
             ValueError: if the images have another size.
         """
-        self._check(images)
+        images = self._checked(images)
         factor = scipy.linalg.cho_factor(self.whitening.astype(np.float64))
         rows = images.reshape(len(images), -1).astype(np.float64)
         rows = self.norm * scipy.linalg.cho_solve(factor, rows.T).T
@@ -201,12 +201,14 @@ class ZCA:
             mean_image,
         )
 
-    def _check(self, images: np.ndarray) -> None:
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images = as_batch(images)
+        if images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"the transform was fitted to images of {size_name(self.image_shape)}, "
                 f"got shape {images.shape}"
             )
+        return images
 
 
 def _rows(

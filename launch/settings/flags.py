@@ -6,7 +6,6 @@ and none sees the flags of a library.
 """
 
 import dataclasses
-import difflib
 import itertools
 import re
 import shutil
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from stillhouse.methods.method import Method
+from stillhouse.methods.near import nearest
 from stillhouse.methods.registry import METHODS, foreign_setting, owners_of
 
 T = TypeVar("T")
@@ -64,8 +64,8 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
                 message = foreign_setting(flag, _method_in(before_end))
                 raise ValueError(message) from error
         names = [*values, *(f"no{name}" for name in values if values[name].boolean)]
-        near = difflib.get_close_matches(error.flagname, names, n=1, cutoff=0.4)
-        hint = f"did you mean --{near[0]}?" if near else "see --help"
+        near = nearest(error.flagname, names)
+        hint = f"did you mean --{near}?" if near else "see --help"
         raise ValueError(f"unknown flag --{error.flagname}; {hint}") from error
     except flags.Error as error:
         raise ValueError(_in_our_words(str(error), values)) from error
@@ -75,7 +75,7 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
     }
     fields = {field.name: field for field in dataclasses.fields(config_class)}  # type: ignore[arg-type]
     for name, missing in _ARGUMENTS.items():
-        if name in fields and positional:
+        if name in fields and positional and positional[0]:
             settings[name] = positional.pop(0)
         elif name in fields and fields[name].default is dataclasses.MISSING:
             raise ValueError(missing)

@@ -89,7 +89,9 @@ def test_whole_numbers_are_labels(labels):
         ([np.inf, 1.0], r"label 0 is inf"),
         (np.eye(3), r"shape \(3, 3\).*not soft or one-hot"),
         (["cat", "dog"], r"must be integers, got an array of <U3"),
-        (7, r"must be \[n\] or \[n, 1\], got shape \(\)"),
+        (7, r"`y` must be labels \[n\], got 7"),
+        (None, r"`y` must be labels \[n\], got None"),
+        ([[0], [1, 2]], r"`y` must be labels \[n\], got rows that differ in length"),
     ],
 )
 def test_what_is_no_label_is_refused(labels, message):

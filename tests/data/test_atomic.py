@@ -53,9 +53,20 @@ def test_a_reader_sees_the_old_file_until_the_end(tmp_path):
 def test_a_rename_that_fails_leaves_no_temporary_file(tmp_path):
     folder = tmp_path / "taken"
     folder.mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError, match=f": '{folder}'$"):
         atomic_write(folder, lambda file: file.write(b"x") and None)
     assert os.listdir(tmp_path) == ["taken"]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+    def fail(source, target):
+        raise PermissionError(13, "Permission denied", source, None, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(PermissionError) as error:
+        atomic_write(tmp_path / "result.bin", lambda file: None)
+    assert str(error.value) == f"[Errno 13] Permission denied: '{tmp_path}/result.bin'"
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_missing_folder_is_an_error(tmp_path):

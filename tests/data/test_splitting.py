@@ -23,10 +23,14 @@ def test_the_number_of_test_images_is_rounded_up():
     assert len(stratified_split(np.arange(21) % 2, 0.1, seed=0)[1]) == 3
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, np.nan, "0.2", None])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, np.nan, "0.2"])
 def test_a_fraction_outside_zero_and_one_is_refused(fraction):
     with pytest.raises(ValueError, match="`test_fraction` must be between 0 and 1"):
         stratified_split(np.arange(20) % 2, fraction, seed=0)
+
+
+def test_a_fifth_is_held_out_where_no_fraction_is_asked_for():
+    assert len(stratified_split(np.arange(20) % 2, None, seed=0)[1]) == 4
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

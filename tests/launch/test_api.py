@@ -104,12 +104,19 @@ def test_scalars_of_numpy_are_numbers(spots_arrays):
         ({"ipc": True}, "`ipc` must be a whole number, got True"),
         ({"decay": 1}, "`decay` must be true or false, got 1"),
         ({"learning_rate": "0.1"}, "`learning_rate` must be a number, got '0.1'"),
-        ({"architecture": 3}, "`architecture` must be a text, got 3"),
+        ({"architecture": 3}, "`architecture` must be one of fc, .*, got 3"),
         ({"method": "label_solve", "steps": 5}, "`steps` has no meaning for"),
         ({"method": "label_solve", "augment": True}, "`augment` has no meaning for"),
         ({"test_fraction": 2.0}, "`test_fraction` must be between 0 and 1"),
-        ({"test_fraction": "a"}, "`test_fraction` must be between 0 and 1, got 'a'"),
+        ({"test_fraction": "a"}, "`test_fraction` must be a number, got 'a'"),
         ({"transform": "zca:norm=no"}, "`transform` must be made of known parts"),
+        ({"architecture": sh.convnet(3)}, "`architecture` must be one of .*, got Architecture$"),
+        ({"name": 3}, "`name` must be a text, got 3"),
+        ({"class_names": "abc"}, "`class_names` must be a sequence of texts, got 'abc'"),
+        ({"on_progress": 3}, "`on_progress` must be a function, got 3"),
+        ({"seed": None}, "`seed` must be a whole number, got None"),
+        ({"iterations": 2}, "no setting `iterations` of method=kip; did you mean `steps`?"),
+        ({"images_per_class": 2}, "no setting `images_per_class` .*; did you mean `ipc`?"),
         ({"out": 3}, "`out` must be a path, got 3"),
         ({"out": ""}, "`out` must be a path, got ''"),
     ],
@@ -130,6 +137,12 @@ def test_data_that_are_missing_or_wrong_name_the_argument(spots_arrays):
     images, labels = spots_arrays
     with pytest.raises(ValueError, match="`labels` are missing"):
         sh.distill(images)
+    with pytest.raises(ValueError, match="`images` must be images .*, got 3"):
+        sh.distill(3, labels)
+    with pytest.raises(ValueError, match="`labels` are missing: .*; got 'digits'"):
+        sh.distill("digits")
+    with pytest.raises(ValueError, match="`test_fraction` has no meaning for data that have test"):
+        sh.distill(images, labels, images, labels, test_fraction=0.3)
     with pytest.raises(ValueError, match="both `test_images` and `test_labels`"):
         sh.distill(images, labels, images)
     with pytest.raises(ValueError, match="`images` has 240 images, `labels` 239"):
@@ -154,6 +167,24 @@ def test_a_folder_that_was_made_and_left_empty_blocks_nothing(spots_arrays, tmp_
     (tmp_path / "other" / "checkpoints" / "mine").write_text("x")
     with pytest.raises(ValueError, match="is not empty and holds no run"):
         sh.distill(*spots_arrays, out=tmp_path / "other", **SMALL)
+
+
+def test_a_pair_is_a_dataset_too(spots_arrays):
+    by_pair, by_call = sh.distill(spots_arrays, **SMALL), sh.distill(*spots_arrays, **SMALL)
+    assert by_pair.images.tobytes() == by_call.images.tobytes()
+
+
+def test_what_is_done_to_labels_is_said(spots_arrays):
+    images, labels = spots_arrays
+    with pytest.warns(UserWarning, match="the labels 0, 10, 20 are numbered 0 to 2, in this order"):
+        sh.distill(images, labels * 10, **SMALL)
+
+
+@pytest.mark.parametrize("transform", ["none", "standardise", "zca-rfad", "zca-frepo"])
+def test_images_without_contrast_are_warned_of(transform):
+    images = np.repeat(np.arange(40, dtype=np.uint8), 36).reshape(40, 6, 6)
+    with pytest.warns(UserWarning, match="each train image is of one colour throughout"):
+        sh.distill(images, np.arange(40) % 2, transform=transform, **SMALL)
 
 
 def test_a_batch_that_a_rare_class_shrinks_is_warned_of(spots_arrays):

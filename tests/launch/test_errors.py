@@ -10,11 +10,6 @@ def test_an_os_error_is_its_file_and_reason(tmp_path):
     assert one_line(OSError(28, "No space left on device")) == "No space left on device"
 
 
-def test_the_name_of_a_temporary_file_is_that_of_the_real_one():
-    error = FileNotFoundError(2, "No such file or directory", "a/b/.grid.png.123.0a1b2c3d.tmp")
-    assert one_line(error) == "a/b/grid.png: No such file or directory"
-
-
 def test_a_message_of_many_lines_becomes_one():
     assert one_line(ValueError("first\n  second")) == "first second"
     assert one_line(ValueError()) == "ValueError"

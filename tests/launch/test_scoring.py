@@ -1,9 +1,12 @@
 import json
+import typing
 
 import numpy as np
 import pytest
 
 import stillhouse as sh
+from stillhouse.launch.scoring import Architectures
+from stillhouse.methods.architectures import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,42 @@ def test_predictions_are_those_that_are_scored(distilled, dataset, spots):
     np.testing.assert_array_equal(distilled.predict(dataset.x_test[..., 0]), predictions)
 
 
+def test_images_and_labels_that_do_not_fit_are_named_as_they_were_given(distilled, dataset):
+    x, y = dataset.x_test, dataset.y_test
+    assert distilled.evaluate(x, y) == distilled.evaluate((x, y))
+    for given, says in [
+        ((x, y[:5]), "`dataset` has 48 images, `labels` 5 labels"),
+        (((x, y[:5]),), r"`dataset\[0\]` has 48 images, `dataset\[1\]` 5 labels"),
+        ((x, y + 5), "`labels` must be classes 0 to 2"),
+        ((3,), "`dataset` must be a name or path, a dataset, or a pair .*, got 3"),
+        ((distilled,), "`dataset` must be a name or path, .*, got DistilledSet"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            distilled.evaluate(*given)
+    with pytest.raises(ValueError, match="`dataset` must be a name or path, .*, got DistilledSet"):
+        distilled.compare(distilled)
+    with pytest.raises(ValueError, match="`architecture` must be one of fc, .*, got Architecture$"):
+        distilled.evaluate(dataset, architecture=sh.convnet(3))
+
+
+def test_the_architectures_are_those_that_there_are():
+    assert typing.get_args(Architectures) == ARCHITECTURES
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "a"])
+def test_what_is_no_image_is_named(distilled, wrong):
+    for use in (distilled.predict, distilled.invert, distilled.transform):
+        with pytest.raises(ValueError, match="`images` must be images .*, got"):
+            use(wrong)
+
+
+def test_what_is_inverted_has_the_shape_of_the_set(distilled):
+    with pytest.raises(ValueError, match=r"`images` must be \[n, 6, 6, 1\], .* \(2, 3, 3, 1\)"):
+        distilled.invert(np.zeros((2, 3, 3, 1)))
+    with pytest.raises(ValueError, match="`images` must be finite"):
+        distilled.transform(np.full((2, 6, 6, 1), np.nan))
+
+
 def test_a_set_stands_beside_real_ones_of_its_size(distilled, dataset):
     scores = distilled.compare(dataset)
     assert list(scores) == ["distilled", "random", "kmeans", "average"]
@@ -53,7 +92,7 @@ def test_a_set_stands_beside_real_ones_of_its_size(distilled, dataset):
 def test_images_of_another_scale_or_shape_are_refused(distilled, dataset):
     with pytest.raises(ValueError, match="lie in 0 to .*: multiply them by 255"):
         distilled.predict(dataset.x_test / 255.0)
-    with pytest.raises(ValueError, match=r"images must be \[n, 6, 6, 1\], .* got shape"):
+    with pytest.raises(ValueError, match=r"`images` must be \[n, 6, 6, 1\], .* got shape"):
         distilled.transform(np.zeros((2, 5, 6, 1)))
     with pytest.raises(ValueError, match="the set of"):
         distilled.evaluate(sh.dataset_from((np.random.rand(20, 5, 5), np.arange(20) % 3)))
@@ -63,7 +102,7 @@ def test_images_of_another_scale_or_shape_are_refused(distilled, dataset):
 
 
 def test_a_path_is_no_set():
-    with pytest.raises(ValueError, match="must be a DistilledSet, got str; `load_distilled` reads"):
+    with pytest.raises(ValueError, match="must be a DistilledSet, got 'distilled.npz'; `load`"):
         sh.evaluate("distilled.npz", "digits")
 
 
@@ -78,9 +117,13 @@ def test_sets_and_datasets_are_shown_in_a_few_lines(distilled, dataset):
 def test_a_missing_folder_is_named(distilled, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no such folder: '{tmp_path}/none'"):
         distilled.save(tmp_path / "none" / "set.npz")
+    with pytest.raises(IsADirectoryError, match=f"a folder, where .* written: '{tmp_path}'"):
+        distilled.save(tmp_path)
+    with pytest.raises(ValueError, match="`path` must be a path, got 3"):
+        distilled.save(3)
 
 
 def test_the_api_is_what_dir_shows():
     shown = set(dir(sh))
-    assert {"distill", "evaluate", "dataset_from", "load", "data", "__version__"} <= shown
-    assert not {"importlib", "Any", "TYPE_CHECKING"} & shown
+    assert shown == {*sh.__all__, "__version__"}
+    assert sh.data.Dataset is sh.Dataset  # The rooms are there all the same.

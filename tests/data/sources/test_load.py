@@ -53,7 +53,7 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(shelf, monkeypatch):
         load_dataset("flower")
     with pytest.raises(ValueError, match=r"unknown dataset 'svhn', expected digits, or the path"):
         load_dataset("svhn")
-    with pytest.raises(ValueError, match="unknown dataset ''"):
+    with pytest.raises(ValueError, match="`source` must be a path, got ''"):
         load_dataset("")
 
 
@@ -103,6 +103,27 @@ def test_an_option_that_means_nothing_here_is_refused(tmp_path, rng):
         load_dataset(tmp_path / "a.npz", image_size=(3, 3))
     with pytest.raises(ValueError, match="`split` has no meaning for digits"):
         load_dataset("digits", split="train")
+
+
+def test_a_fraction_beside_test_images_is_refused(tmp_path, rng, write_parquet, encode):
+    images, labels = rng.integers(0, 256, (8, 32, 32, 3), dtype=np.uint8), [0, 1] * 4
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(tmp_path / "a.npz", **arrays)
+    for split in ("train", "test"):
+        write_parquet(tmp_path / "parquet" / f"{split}.parquet", images, labels)
+        for label in labels[:2]:
+            path = tmp_path / "images" / split / str(label) / "0.png"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(encode(images[label]))
+    rows = images.reshape(8, -1, 3).transpose(0, 2, 1).reshape(8, -1)
+    records = np.insert(rows, 0, labels, axis=1).astype(np.uint8).tobytes()
+    (tmp_path / "cifar").mkdir()
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        (tmp_path / "cifar" / f"{name}.bin").write_bytes(records)
+    for name in ("a.npz", "parquet", "images", "cifar"):
+        assert len(load_dataset(tmp_path / name).x_train)
+        with pytest.raises(ValueError, match=f"{name}.*: `test_fraction` has no meaning for"):
+            load_dataset(tmp_path / name, test_fraction=0.3)
 
 
 def test_every_list_of_layouts_has_those_of_medmnist_and_of_folders(tmp_path):

@@ -21,9 +21,48 @@ def test_pairs_of_arrays_and_our_own_datasets_are_taken(images):
     assert is_dataset(dataset) and not is_dataset(images)
 
 
-def test_anything_else_is_refused_by_its_type():
-    with pytest.raises(ValueError, match="the train data must be .* a pair .*, got str"):
-        dataset_from("digits")
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        ("digits", "`train` must be .* a pair of images and labels, got 'digits'"),
+        (3, "`train` must be .* a pair of images and labels, got 3"),
+        ([1, 2], r"`train\[0\]` must be images \[n, h, w, c\], got 1"),
+        ((np.zeros((4, 2, 2)), [0, 1]), r"`train\[0\]` has 4 images, `train\[1\]` 2 labels"),
+        ((np.zeros((4, 2, 2)), None), r"`train\[1\]` must be labels \[n\], got None"),
+    ],
+)
+def test_anything_else_is_refused_under_the_name_that_it_was_given(train, says):
+    with pytest.raises(ValueError, match=says):
+        dataset_from(train)
+
+
+def test_the_test_images_have_a_name_too(rng):
+    x, y = rng.random((4, 2, 2)), [0, 1, 0, 1]
+    for test, says in [
+        ((x, y[:2]), r"`test\[0\]` has 4 images, `test\[1\]` 2 labels"),
+        ((x[:, :1], y), r"`train\[0\]` holds 2x2x1, `test\[0\]` 1x2x1"),
+        (3, "`test` must be"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            dataset_from((x, y), test)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"image_size": (3, 3)}, {"image_column": "a"}, {"label_column": "b"}]
+)
+def test_a_setting_without_a_meaning_for_arrays_is_refused(rng, setting):
+    with pytest.raises(ValueError, match=f"`{next(iter(setting))}` has no meaning for arrays"):
+        dataset_from((rng.random((4, 2, 2)), [0, 1, 0, 1]), **setting)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"name": "a"}, {"class_names": ["a", "b"]}, {"test_fraction": 0.5}, {"test": 3}]
+)
+def test_a_dataset_has_its_settings_already(rng, setting):
+    dataset = dataset_from((rng.random((10, 2, 2)), [0, 1] * 5))
+    assert dataset_from(dataset) is dataset
+    with pytest.raises(ValueError, match=f"`{next(iter(setting))}` has no meaning for a Dataset"):
+        dataset_from(dataset, **setting)
 
 
 def hugging_face(datasets, images, labels, **columns):

@@ -21,7 +21,7 @@ def test_any_images_and_labels_can_be_drawn(stillhouse, spots, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["none.npz"], "none.npz: No such file"),
+        (["none.npz"], "no such distilled set: none.npz; name its file, such as runs/"),
         (["{set}", "--out=grid.gif"], "must end in .png, .pdf, .svg"),
         (["{set}", "--out=no/grid.png"], "no: no such folder"),
         (["{set}", "--out=/dev/null/grid.png"], "/dev/null: not a folder"),

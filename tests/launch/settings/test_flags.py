@@ -79,6 +79,12 @@ def test_the_file_may_stand_anywhere():
         (["--learnlabels"], "did you mean --learn_labels?"),
         (["--nolern_labels"], "did you mean --nolearn_labels?"),
         (["--qqqqqqq"], "see --help"),
+        (["--iterations=2"], "--iterations; did you mean --steps?"),
+        (["--lr=2"], "--lr; did you mean --learning_rate?"),
+        (["--output_dir=x"], "--output_dir; did you mean --out?"),
+        (["--images_per_class=2"], "--images_per_class; did you mean --ipc?"),
+        (["--dataset="], "`--dataset` is empty"),
+        (["--split="], "`--split` is empty"),
         (["--steps=many"], "`--steps` must be a whole number, got 'many'"),
         (["--steps=1.5"], "got '1.5'"),
         (["--steps"], "steps"),
@@ -98,6 +104,8 @@ def test_what_is_wrong_is_named(arguments, says):
 def test_a_missing_file_and_one_too_many():
     with pytest.raises(ValueError, match="FILE is missing"):
         parse(EvaluateConfig, ["--json"])
+    with pytest.raises(ValueError, match="FILE is missing"):
+        parse(EvaluateConfig, [""])
     with pytest.raises(ValueError, match="unexpected argument 'b'"):
         parse(EvaluateConfig, ["a", "b"])
 
@@ -145,7 +153,7 @@ def test_defaults_are_shown():
         ("--steps=1.5", "`--steps` must be a whole number, got '1.5'"),
         ("--learning_rate=x", "`--learning_rate` must be a number, got 'x'"),
         ("--decay=maybe", "`--decay` must be true or false, got 'maybe'"),
-        ("--out=", "`--out` must be a path, got nothing"),
+        ("--out=", "`--out` is empty: give a value, or drop it"),
     ],
 )
 def test_wrong_values_are_told_in_our_own_words(flag, says):
