@@ -63,7 +63,7 @@ def prepare(
     targets = method.batch_size(learning)
     _say_shrunk(targets, getattr(method, "target_batch", None), learning)
     schedule = Schedule(
-        method.steps_for(dataset), config.run.checkpoint_every, config.run.eval_every
+        method.steps_for(dataset), config.run.checkpoint_every, config.run.eval_every or 0
     )
     cost = method.cost(
         _sizes(config, dataset, support_size, targets),

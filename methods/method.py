@@ -63,12 +63,14 @@ class Method(Checked, abc.ABC):
         from_batches: whether a step learns from its target batch, so that loaders can prepare it.
         threads: processor threads of a task where `--threads` does not say, so that its bits do
             not go with the machine; None for all cores, where they do not.
+        eval_every: steps between evaluations where `--eval_every` does not say; 0 for the end only.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     from_batches: ClassVar[bool] = True
     threads: ClassVar[int | None] = None
+    eval_every: ClassVar[int] = 50
 
     @abc.abstractmethod
     def batch_size(self, dataset: Dataset) -> int:

@@ -6,6 +6,9 @@ from typing import Any
 
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.matching.dm_settings import DmSettings
+from stillhouse.methods.matching.gradient_settings import DcSettings, DsaSettings
+from stillhouse.methods.matching.mtt_settings import MttSettings
 from stillhouse.methods.method import Method
 from stillhouse.methods.near import nearest
 from stillhouse.methods.unrolling.settings import UnrollSettings
@@ -27,6 +30,10 @@ def add_method(name: str, method: type[Method]) -> None:
 add_method("kip", KipSettings)
 add_method("label_solve", LabelSolveSettings)
 add_method("dd", UnrollSettings)
+add_method("dm", DmSettings)
+add_method("dc", DcSettings)
+add_method("dsa", DsaSettings)
+add_method("mtt", MttSettings)
 
 
 def method_for(name: str, **settings: Any) -> Method:

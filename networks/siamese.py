@@ -57,6 +57,23 @@ def augmented_by(images: Array, draw: Draw) -> jax.Array:
     return _compiled(images, draw.kind, draw.numbers)
 
 
+@jax.jit
+def augmented_vjp(gradient: Array, kind: Array, numbers: Array) -> jax.Array:
+    """Return the gradient by images from that by the images as a draw changed them.
+
+    A change is affine in the images, so that it does not matter what these are.
+
+    Args:
+        gradient: `[n, h, w, c]`.
+        kind: as of `augmented`.
+        numbers: as of `augmented`.
+    """
+    gradient = jnp.asarray(gradient)
+    _, pull_back = jax.vjp(lambda x: augmented(x, kind, numbers), jnp.zeros_like(gradient))
+    (by_images,) = pull_back(gradient)
+    return by_images
+
+
 _compiled = jax.jit(augmented)
 
 
@@ -78,7 +95,7 @@ def _crop(u: jax.Array, x: jax.Array) -> jax.Array:
     most = [int(n * _CROP + 0.5) for n in x.shape[:2]]
     padded = jnp.pad(x, [*((n, n) for n in most), (0, 0)])
     corner = [_below(u[i], 2 * n + 1) for i, n in enumerate(most)]
-    return jax.lax.dynamic_slice(padded, (*corner, 0), x.shape)
+    return jax.lax.dynamic_slice(padded, (*corner, jnp.int32(0)), x.shape)
 
 
 def _cutout(u: jax.Array, x: jax.Array) -> jax.Array:

@@ -97,7 +97,8 @@ class RunConfig(Checked):
     Attributes:
         out: the run folder; None for `runs/<dataset>-<method>-<network>-<images>`.
         checkpoint_every: steps between checkpoints.
-        eval_every: steps between evaluations on the test images; 0 for the end only.
+        eval_every: steps between evaluations on the test images; 0 for the end only, None for
+            what the method says.
     """
 
     out: str | None = option(
@@ -107,8 +108,11 @@ class RunConfig(Checked):
     checkpoint_every: int = option(
         50, "steps between checkpoints; one is due after five minutes too", check=at_least(1)
     )
-    eval_every: int = option(
-        50, "steps between evaluations on the test images; 0: only at the end", check=at_least(0)
+    eval_every: int | None = option(
+        None,
+        "steps between evaluations on the test images; 0: only at the end (default: 50, and 0 for "
+        "methods whose sets are evaluated by training networks)",
+        check=at_least(0),
     )
 
 
@@ -181,6 +185,9 @@ class DistillConfig:
         if self.compute.threads is None and self.own.threads is not None:
             threads = dataclasses.replace(self.compute, threads=self.own.threads)
             object.__setattr__(self, "compute", threads)
+        if self.run.eval_every is None:
+            run = dataclasses.replace(self.run, eval_every=self.own.eval_every)
+            object.__setattr__(self, "run", run)
 
 
 @dataclasses.dataclass(frozen=True)

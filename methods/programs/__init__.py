@@ -1,6 +1,9 @@
 """What tasks compute: one file a program, and all of them registered here."""
 
 from stillhouse.methods.programs.context import Context, UnsupportedError
+from stillhouse.methods.programs.distribution_match import DistributionMatch
+from stillhouse.methods.programs.follow_recipe import FollowRecipe
+from stillhouse.methods.programs.gradient_match import GradientMatch
 from stillhouse.methods.programs.kernel_block import KernelBlock
 from stillhouse.methods.programs.kernel_block_vjp import KernelBlockVjp
 from stillhouse.methods.programs.kernel_gram import KernelGram
@@ -16,6 +19,8 @@ from stillhouse.methods.programs.program import (
 )
 from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
 from stillhouse.methods.programs.train_network import TrainNetwork
+from stillhouse.methods.programs.train_on_set import TrainOnSet
+from stillhouse.methods.programs.trajectory_match import TrajectoryMatch
 from stillhouse.methods.programs.unrolled_gradient import UnrolledGradient
 
 __all__ = [
@@ -24,6 +29,9 @@ __all__ = [
     "ArrayType",
     "Arrays",
     "Context",
+    "DistributionMatch",
+    "FollowRecipe",
+    "GradientMatch",
     "Halves",
     "KernelBlock",
     "KernelBlockVjp",
@@ -31,6 +39,8 @@ __all__ = [
     "KernelGramVjp",
     "Program",
     "TrainNetwork",
+    "TrainOnSet",
+    "TrajectoryMatch",
     "Types",
     "UnrolledGradient",
     "UnsupportedError",

@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -9,6 +10,14 @@ from stillhouse.networks.objective import Objective
 from stillhouse.networks.pool import PoolInfo
 from stillhouse.networks.training import TrainingData
 from stillhouse.networks.training_spec import TrainingSpec
+
+
+@pytest.fixture
+def x64():
+    """Compute in float64 for the length of a test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
 
 
 @pytest.fixture(scope="session")

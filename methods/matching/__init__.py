@@ -1,0 +1,1 @@
+"""Matching what real and synthetic images do to networks: gradients, features, trajectories."""
