@@ -84,7 +84,8 @@ _SHOW = Command(
     ShowConfig,
     "FILE [--flag=value ...]",
     "draw a distilled set: its images and labels",
-    "Draws every image of the set in its original colours, with its label as bars.",
+    "Draws every image of the set in its original colours, with its label as bars; a set that is "
+    "shown in steps is drawn step by step, with their sizes as curves.",
     (
         "stillhouse show runs/digits/distilled.npz",
         "stillhouse show runs/digits/distilled.npz --out=digits.pdf",

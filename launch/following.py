@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import Recipe, StepsRecipe
 from stillhouse.data.transforms import Transform
@@ -82,13 +81,21 @@ class NetworkScores:
 def follow(
     recipe: Recipe,
     distilled: DistilledSet,
-    dataset: Dataset,
+    test: tuple[np.ndarray, np.ndarray],
     transform: Transform,
     asked: "RecipeConfig",
     *,
     told: Callable[[], object] = lambda: None,
 ) -> NetworkScores:
     """Return the scores of networks that follow a recipe.
+
+    Args:
+        recipe: the recipe.
+        distilled: the set.
+        test: raw test images `[n, h, w, c]` and their classes, integers `[n]`.
+        transform: brings them into the set's space.
+        asked: how many networks, from what.
+        told: called after each.
 
     Raises:
         ValueError: if it does not fit the set, or needs a pool or weights that are not here.
@@ -100,7 +107,7 @@ def follow(
 
     pool, weights = starts_for(recipe, distilled, asked)
     found = recipe_scores(
-        *(recipe, distilled.images, distilled.labels, dataset.x_test, dataset.y_test),
+        *(recipe, distilled.images, distilled.labels, *test),
         prepare=transform.apply,
         networks=asked.networks,
         seed=asked.seed,

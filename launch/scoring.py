@@ -14,13 +14,21 @@ from stillhouse.data.batches import split_chunks
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.recipes import Recipe, StepsRecipe, TrainingRecipe
 from stillhouse.data.sources import dataset_from
 from stillhouse.data.sources.objects import is_dataset
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.launch.sets import dataset_for, kernel_for, regularisation_for, transform_for
+from stillhouse.launch.following import NetworkScores, follow
+from stillhouse.launch.sets import (
+    dataset_for,
+    kernel_for,
+    recipe_of,
+    regularisation_for,
+    transform_for,
+)
 from stillhouse.launch.settings.reading import ReadingConfig
-from stillhouse.launch.settings.sets import SetConfig
+from stillhouse.launch.settings.sets import RecipeConfig, SetConfig
 from stillhouse.methods.coresets import class_average, kmeans_centres, random_subset
 from stillhouse.methods.kernel_regression.evaluation import Scores, evaluate_krr
 from stillhouse.methods.kernel_regression.ridge import krr_predict
@@ -46,8 +54,15 @@ def evaluate(
     regularisation: float | None = None,
     backend: str = "auto",
     threads: int | None = None,
-) -> Scores:
+    networks: int = 5,
+    seed: int = 0,
+    pool: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+) -> Scores | NetworkScores:
     """Score a distilled set on test images, as `stillhouse evaluate` does.
+
+    A set whose recipe is for finite networks is scored by networks that follow it, unless an
+    architecture or a kernel is named.
 
     Args:
         distilled: the set.
@@ -61,9 +76,13 @@ def evaluate(
         regularisation: the ridge; None for the set's own.
         backend: what computes kernels.
         threads: processor threads; None for all.
+        networks: how many follow the recipe, where it is for networks.
+        seed: of the first one's weights; those of the others follow it.
+        pool: the pool whose networks the recipe starts from; None for where the run had it.
+        weights: the file of weights that it starts from; None for where the run had it.
 
     Returns:
-        The accuracy, and half the mean squared error.
+        The accuracy, and half the mean squared error; of networks the scores of each.
 
     Raises:
         ValueError: if set, data and settings do not fit together, or something is missing.
@@ -73,6 +92,13 @@ def evaluate(
     if labels is not None:
         dataset, names = (dataset, labels), ("`dataset`", "`labels`")
     asked = _asked(architecture, depth, kernel, transform, regularisation)
+    recipe = recipe_of(distilled)
+    by_networks = isinstance(recipe, StepsRecipe | TrainingRecipe)
+    if recipe is not None and by_networks and architecture is None and kernel is None:
+        paths = [None if path is None else os.fspath(path) for path in (pool, weights)]
+        with _naming_arguments():
+            by = RecipeConfig(networks, seed, pool=paths[0], weights=paths[1])
+        return _follow(recipe, distilled, dataset, asked, names, by)
     spec = _kernel(distilled, asked)
     computer = LocalComputer(backend, threads)
     if isinstance(dataset, tuple | list) and len(dataset) == 2 and transform is None:
@@ -153,6 +179,29 @@ def compare(
         name: evaluate_krr(computer, spec, x, y, split_chunks(data, fitted, "test", _CHUNK), ridge)
         for name, (x, y) in supports.items()
     }
+
+
+def _follow(
+    recipe: Recipe,
+    distilled: DistilledSet,
+    dataset: Any,
+    asked: SetConfig,
+    names: tuple[str, str],
+    by: RecipeConfig,
+) -> NetworkScores:
+    """Return the scores of networks that follow a recipe."""
+    if isinstance(dataset, tuple | list) and len(dataset) == 2 and asked.transform is None:
+        if distilled.transform is None:
+            raise ValueError("this set carries no transform; give a dataset, and `transform`")
+        x, y = as_images(dataset[0], names[0]), as_labels(dataset[1], names[1])
+        if len(x) != len(y):
+            raise ValueError(f"{len(x)} images, but {len(y)} labels")
+        test, transform = (x, y), distilled.transform
+    else:
+        data, transform = _data(distilled, dataset, asked, names)
+        test = data.x_test, data.y_test
+    with _naming_arguments():
+        return follow(recipe, distilled, test, transform, by)
 
 
 def _asked(

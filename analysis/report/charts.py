@@ -19,6 +19,8 @@ from stillhouse.analysis.drawing import FAINT, INK, clean, rendered, short
 from stillhouse.analysis.figures import draw_accuracy, draw_loss
 from stillhouse.analysis.report.krr import Accuracy
 from stillhouse.analysis.report.measures import Histogram
+from stillhouse.analysis.steps import draw_step_sizes
+from stillhouse.data.recipes import StepsRecipe
 
 _WIDTH, _DPI = 4.4, 200
 _SERIES = (("#0072B2", "o"), ("#D55E00", "D"), ("#009E73", "^"), ("#CC79A7", "s"))
@@ -68,6 +70,14 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> tuple[Chart, ...]:
         png = _drawn(2.9, lambda axes: draw_accuracy(axes, metrics))
         charts.append(Chart("accuracy", png, "Accuracy", alt))
     return tuple(charts)
+
+
+def step_size_chart(recipe: StepsRecipe) -> Chart:
+    """Return the size of each step of a recipe, a curve for each epoch."""
+    sizes = recipe.rates
+    alt = f"Sizes of {len(sizes)} steps, from {min(sizes):.3g} to {max(sizes):.3g}."
+    png = _drawn(2.9, lambda axes: draw_step_sizes(axes, recipe))
+    return Chart("step-sizes", png, "Step sizes", alt)
 
 
 def matrix_chart(

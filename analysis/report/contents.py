@@ -14,6 +14,7 @@ from stillhouse.analysis.report.charts import (
     histogram_chart,
     learning_charts,
     matrix_chart,
+    step_size_chart,
 )
 from stillhouse.analysis.report.krr import KrrTable
 from stillhouse.analysis.report.measures import (
@@ -26,6 +27,7 @@ from stillhouse.analysis.report.networks import Networks
 from stillhouse.analysis.report.page import render
 from stillhouse.analysis.report.pictures import gallery, sheet
 from stillhouse.analysis.report.provenance import provenance
+from stillhouse.analysis.steps import steps_of
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.sampling import rng_for
@@ -187,6 +189,9 @@ def _charts(contents: Contents) -> list[Chart]:
     charts = [*_label_charts(contents), *_histogram_charts(contents)]
     if not isinstance(contents.metrics, LeftOut):
         charts += learning_charts(contents.metrics)
+    recipe = steps_of(contents.distilled)
+    if recipe is not None:
+        charts.append(step_size_chart(recipe))
     if isinstance(contents.krr, KrrTable) and contents.krr.rows:
         rows = [(row.kernel.name, row.accuracies) for row in contents.krr.rows]
         title = "Test accuracy of kernel ridge regression"

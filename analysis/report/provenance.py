@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.recipes import Recipe, StepsRecipe
 from stillhouse.kernels.architecture import AvgPool, Conv, Dense, Layer
 from stillhouse.kernels.spec import KernelSpec
 
@@ -31,7 +32,8 @@ def provenance(distilled: DistilledSet) -> dict[str, Lines]:
     return {
         "Method": [
             ("method", card.method),
-            ("kernel", _kernel(card.kernel)),
+            *([("kernel", _kernel(card.kernel))] if card.kernel else []),
+            *([("recipe", recipe_words(card.recipe))] if card.recipe is not None else []),
             ("seed", "not known" if card.seed is None else str(card.seed)),
             ("label convention", card.label_convention),
         ],
@@ -54,6 +56,19 @@ def provenance(distilled: DistilledSet) -> dict[str, Lines]:
 def in_words(spec: KernelSpec) -> str:
     """Return a kernel as its kind and layers, such as `NTK of Flatten, Dense, ReLU, Dense`."""
     return f"{spec.kind.upper()} of {', '.join(map(_layer, spec.architecture.layers))}"
+
+
+def recipe_words(recipe: Recipe) -> str:
+    """Return how a set is meant to be used, in a line."""
+    if not isinstance(recipe, StepsRecipe):
+        return {"krr": "kernel ridge regression"}.get(recipe.kind, recipe.kind)
+    start = {
+        "any": "any random weights",
+        "seed": f"the weights of seed {recipe.seed}",
+        "pool": f"the networks of a pool (SHA-256 {(recipe.pool or '')[:16]})",
+        "file": f"a file of weights (SHA-256 {(recipe.weights or '')[:16]})",
+    }[recipe.initialisation]
+    return f"{len(recipe.rates)} gradient steps from {start}"
 
 
 def _kernel(content: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from stillhouse.data.card import Card
 from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.recipes import StepsRecipe, TrainingRecipe
 from stillhouse.kernels.architecture import Architecture, conv, convnet, fc, myrtle
 from stillhouse.kernels.spec import KernelSpec
 
@@ -48,6 +49,17 @@ def kernel_name(kernel: KernelSpec) -> str:
     return name if kernel.kind == "ntk" else f"{name}-{kernel.kind}"
 
 
+def network_name(card: Card) -> str:
+    """Return the name of the network that a set is for: its kernel's, or its recipe's."""
+    if card.kernel:
+        return kernel_name(KernelSpec.from_json(json.dumps(card.kernel)))
+    recipe = card.usage()
+    if not isinstance(recipe, StepsRecipe | TrainingRecipe):
+        raise ValueError(f"a set with a recipe of kind {recipe.kind} and no kernel has no network")
+    parts = (recipe.network.get(name) for name in ("family", "depth", "width"))
+    return "-".join(str(part) for part in parts if part is not None)
+
+
 def set_name(distilled: DistilledSet) -> str:
     """Return the name of a set, in the form of the published files.
 
@@ -62,7 +74,7 @@ def set_name(distilled: DistilledSet) -> str:
         raise ValueError("the set carries no card, so it has no name")
     whitened = distilled.transform is not None and distilled.transform.kind.startswith("zca")
     parts = [
-        kernel_name(KernelSpec.from_json(json.dumps(card.kernel))),
+        file_name(network_name(card)),
         f"ssize{len(distilled.images)}",
         "zca" if whitened else "nozca",
     ]

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ from stillhouse.data.releases.folders import (
     open_folder,
 )
 from stillhouse.data.releases.index import COLUMNS, Row, index_line, parse_index
-from stillhouse.data.releases.names import file_name, kernel_name, kip_settings, set_name
+from stillhouse.data.releases.names import file_name, kip_settings, network_name, set_name
 from stillhouse.data.releases.published import INDEX
 from stillhouse.data.releases.readme import readme
 from stillhouse.data.releases.stores import inside, local_path
-from stillhouse.kernels.spec import KernelSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +113,9 @@ def _without_paths(content: bytes, distilled: DistilledSet) -> tuple[bytes, Dist
         config["dataset"] = distilled.card.dataset.name
     if local_path(str(config.get("released_at", "https://"))) is not None:
         del config["released_at"]
+    kind, _, place = str(config.get("initialisation", "")).partition(":")
+    if place:  # Of a pool or of weights here; the recipe names them by their SHA-256.
+        config["initialisation"] = kind
     if config == distilled.card.config:
         return content, distilled
     card = dataclasses.replace(distilled.card, config=config)
@@ -133,7 +134,7 @@ def _row(distilled: DistilledSet, name: str, digest: str) -> Row:
     learned, augmented, ckpt = kip_settings(card)
     scores = card.scores
     return Row(
-        architecture=kernel_name(KernelSpec.from_json(json.dumps(card.kernel))),
+        architecture=network_name(card),
         dataset=card.dataset.name,
         ssize=len(distilled.images),
         zca=distilled.transform.kind.startswith("zca"),

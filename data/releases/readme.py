@@ -1,6 +1,5 @@
 """The card of a published set for its readers: README.md, as the Hugging Face hub has it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +11,15 @@ from stillhouse.data.arrays import size_name
 from stillhouse.data.card import Card
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.labels import centred_one_hot
-from stillhouse.data.releases.names import file_name, kernel_name
-from stillhouse.kernels.spec import KernelSpec
+from stillhouse.data.recipes import StepsRecipe, TrainingRecipe
+from stillhouse.data.releases.names import file_name, network_name
 
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_METHODS = {"kip": "Kernel Inducing Points", "label_solve": "Label Solve"}
+_METHODS = {
+    "kip": "Kernel Inducing Points",
+    "label_solve": "Label Solve",
+    "dd": "distillation through gradient steps",
+}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"))
 # What `stillhouse evaluate` gives; the other scores of a card are from inside a run.
 _SCORES = {
@@ -88,11 +91,11 @@ def _arrays(distilled: DistilledSet) -> dict[str, Any]:
 
 
 def _body(distilled: DistilledSet, card: Card, name: str, files: Sequence[str]) -> str:
-    kernel = KernelSpec.from_json(json.dumps(card.kernel))
     assert distilled.transform is not None
+    seer = "the kernel" if card.kernel else "networks"
     facts = {
         "method": _METHODS.get(card.method, card.method),
-        "network": f"{kernel_name(kernel)}, {kernel.kind.upper()}",
+        "network": _network(card),
         "images": f"{len(distilled.images)} of {size_name(distilled.images.shape[1:])}",
         "classes": str(distilled.num_classes),
         "labels": f"{'soft, ' if _is_soft(distilled) else ''}{card.label_convention}",
@@ -122,13 +125,35 @@ def _body(distilled: DistilledSet, card: Card, name: str, files: Sequence[str]) 
         "import stillhouse as sh",
         "",
         f'ds = sh.load("{files[0]}")',
-        "ds.images, ds.labels             # what the kernel saw",
+        f"ds.images, ds.labels             # what {seer} saw",
         "ds.original_images()             # in the dataset's own pixel scale",
         "ds.transform.apply(real_images)  # real images into the space of ds.images",
         "```",
         "",
     ]
     return "\n".join(lines)
+
+
+def _network(card: Card) -> str:
+    kind = f", {card.kernel['kind'].upper()}" if card.kernel else ""
+    return f"{network_name(card)}{kind}"
+
+
+def _used(card: Card) -> str:
+    """Return what the scores are of."""
+    recipe = card.usage()
+    if not isinstance(recipe, StepsRecipe | TrainingRecipe):
+        return "kernel ridge regression on these images, with the network above"
+    if isinstance(recipe, TrainingRecipe):
+        return "networks as above, trained on these images as the file says"
+    start = {
+        "any": "from any random weights",
+        "seed": f"from the weights of seed {recipe.seed}",
+        "pool": f"from the networks of a pool, whose SHA-256 is `{(recipe.pool or '')[:16]}`",
+        "file": f"from the weights whose file has the SHA-256 `{(recipe.weights or '')[:16]}`",
+    }[recipe.initialisation]
+    steps = f"{len(recipe.rates)} given gradient steps on these images"
+    return f"networks as above after {steps} {start}"
 
 
 def _is_soft(distilled: DistilledSet) -> bool:
@@ -147,7 +172,7 @@ def _scores(card: Card, file: str) -> list[str]:
     return [
         "## Scores",
         "",
-        "Of kernel ridge regression on these images, with the network above"
+        f"Of {_used(card)}"
         f"{', computed again by' if scores else ', computed by'} this command{copy}:",
         "",
         "```sh",

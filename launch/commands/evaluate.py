@@ -113,12 +113,12 @@ def _follow(
     # Only here: the library of networks takes its time to import.
     from stillhouse.methods.following import shortened
 
-    asked, own = config.recipe, recipe
+    asked, own, test = config.recipe, recipe, (dataset.x_test, dataset.y_test)
     with bad_input():
         recipe = shortened(own, steps=asked.steps, width=asked.width)
         with tqdm(desc="networks", disable=None, leave=False) as bar:
             try:
-                found = follow(recipe, distilled, dataset, transform, asked, told=bar.update)
+                found = follow(recipe, distilled, test, transform, asked, told=bar.update)
             except FloatingPointError as error:
                 raise CommandError(one_line(error), STOPPED) from error
     stated = _stated(distilled, config.set) if recipe == own else {}

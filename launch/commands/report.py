@@ -1,5 +1,6 @@
 """`stillhouse report`: one page about a distilled set."""
 
+import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from stillhouse.analysis.report import (
     report_files,
     sample_test,
 )
+from stillhouse.analysis.steps import rows_by_step
 from stillhouse.data.atomic import write_bytes
 from stillhouse.launch.errors import bad_input, one_line
 from stillhouse.launch.report.commands import evaluate_command, report_command, score_commands
@@ -63,12 +65,17 @@ def run(config: ReportConfig) -> int:
         test = sample_test(real.dataset, real.transform, config.page.test_images or None)
         krr = _krr(config, subject, computer, chosen, sets, test)
         networks = _networks(config, real, training, sets, test)
+    # As an epoch shows them, where there are steps.
+    rows = rows_by_step(subject.distilled)
+    shown = subject.distilled
+    shown = dataclasses.replace(shown, images=shown.images[rows], labels=shown.labels[rows])
+    before = subject.before if isinstance(subject.before, LeftOut) else subject.before[rows]
     contents = Contents(
         name=subject.name,
-        distilled=subject.distilled,
+        distilled=shown,
         class_names=subject.class_names,
         pixel_range=subject.pixel_range,
-        before=subject.before,
+        before=before,
         dataset=None if isinstance(real, LeftOut) else real.dataset,
         metrics=metrics,
         baselines_missing=missing,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stillhouse.analysis.figures import image_grid
+from stillhouse.analysis.steps import draw_set
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.sets import load_set
 from stillhouse.launch.settings.sets import ShowConfig
@@ -17,6 +17,6 @@ def run(config: ShowConfig) -> int:
     with bad_input():
         distilled = load_set(config.file, config.picture.max_bytes)
         out = Path(config.picture.out).expanduser()
-        image_grid(distilled, out)
+        draw_set(distilled, out)
     print(f"{out}: {len(distilled.images)} images of {config.file}")
     return 0

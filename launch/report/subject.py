@@ -8,6 +8,7 @@ import numpy as np
 from stillhouse.analysis.report import LeftOut
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
+from stillhouse.data.recipes import Recipe, StepsRecipe, TrainingRecipe
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.errors import one_line
@@ -84,7 +85,8 @@ def read_subject(config: ReportConfig) -> Subject:
             f"({card.dataset.name}): its scores here need not be those of the card."
         )
     kernel = None
-    if asked.architecture is not None or card is not None:
+    meant_for_networks = isinstance(_recipe(distilled), StepsRecipe | TrainingRecipe)
+    if asked.architecture is not None or (card is not None and not meant_for_networks):
         try:
             kernel = kernel_for(asked, file, distilled)
         except ValueError as error:
@@ -104,6 +106,10 @@ def read_subject(config: ReportConfig) -> Subject:
         before=_before(config, shown, real),
         notes=tuple(notes),
     )
+
+
+def _recipe(distilled: DistilledSet) -> Recipe | None:
+    return None if distilled.card is None else distilled.card.recipe
 
 
 def _real(config: ReportConfig, distilled: DistilledSet) -> Real | LeftOut:

@@ -65,6 +65,40 @@ def test_the_passes_that_were_planned_are_computed(stillhouse, made, spots):
     assert plan["seconds"] > 0 and "weights of the steps" in plan["memory"]
 
 
+def test_python_scores_it_by_networks_too(made, spots):
+    distilled, dataset = sh.load(made), sh.load_dataset(str(spots))
+    card = json.loads((made / "result.json").read_text())
+    found = sh.evaluate(distilled, dataset)
+    assert found.accuracy == pytest.approx(card["test_accuracy"]) and len(found.each) == 5
+    pair = distilled.evaluate(dataset.x_test, dataset.y_test, networks=5)
+    assert pair.accuracy == found.accuracy and pair.deviation == found.deviation > 0
+    assert sh.evaluate(distilled, dataset, architecture="fc").mse > 0
+    with pytest.raises(ValueError, match="`pool` has no meaning for this set"):
+        sh.evaluate(distilled, dataset, pool="anything")
+
+
+def test_it_is_shown_and_reported_step_by_step(stillhouse, made, tmp_path):
+    assert stillhouse("show", made, "--out=steps.png").code == 0
+    assert (tmp_path / "steps.png").read_bytes() == (made / "distilled.png").read_bytes()
+    report = stillhouse("report", made, "--out=page.html", "--kernels=fc:1")
+    assert report.code == 0, report.err
+    page = (tmp_path / "page.html").read_text()
+    assert "2 steps, gone through 2 times" in page and "Sizes of 4 steps" in page
+    assert "4 gradient steps from any random weights" in page and "own kernel" not in page
+    assert (tmp_path / "page-step-sizes.png").exists()
+
+
+def test_it_travels_without_a_kernel(stillhouse, made, spots, tmp_path):
+    published = stillhouse("publish", made, "--to=release", "--hub=hub")
+    assert published.code == 0, published.err
+    (readme,) = (tmp_path / "release").rglob("README.md")
+    text = readme.read_text()
+    assert "mlp-2-8" in text and "4 given gradient steps on these images from any random" in text
+    assert stillhouse("fetch", "release", "--architecture=mlp-2-8", "--out=got.npz").code == 0
+    there = read(stillhouse("evaluate", "got.npz", f"--dataset={spots}", "--json"))
+    assert there["accuracies"] == read(stillhouse("evaluate", made, "--json"))["accuracies"]
+
+
 def test_it_goes_on_where_it_was_and_python_gives_the_same_bits(stillhouse, spots, tmp_path):
     flags = [flag for flag in RUN if not flag.startswith("--steps")]
     for steps in (7, 12):  # Without decay a shorter run is the beginning of a longer one.
@@ -88,6 +122,9 @@ def test_a_pool_is_started_from_and_must_be_the_one_that_is_named(
     found = read(stillhouse("evaluate", "tuned", "--json"))
     assert len(found["accuracies"]) == 2 and "test_accuracy_before" in found
     told = stillhouse("evaluate", "tuned", f"--pool={pool}").out
+    assert stillhouse("publish", "tuned", "--to=release").code == 0
+    (file,) = (tmp_path / "release").rglob("*.npz")
+    assert sh.load(file).card.config["initialisation"] == "pool"
     assert "before the steps" in told and "after them" in told
     assert main(["pretrain", f"--dataset={spots}", *POOL, "--seed=9", "--out=other"]) == 0
     assert "is another pool than the recipe names" in refused("evaluate", "tuned", "--pool=other")
