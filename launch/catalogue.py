@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.launch.settings.baselines import BaselinesConfig
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.releases import FetchConfig, PublishConfig
 from stillhouse.launch.settings.report import ReportConfig
@@ -218,6 +219,22 @@ _PUBLISH = Command(
     ),
 )
 
+_BASELINES = Command(
+    "baselines",
+    BaselinesConfig,
+    "[--flag=value ...]",
+    "say what the same gradient steps make of real images, and what nearest neighbours say",
+    "Takes networks through as many gradient steps as a set of distill --method=dd, on random "
+    "real images, the best of many random sets, k-means centres and class averages, at the rate "
+    "that is best on held-out training images; and predicts by the nearest neighbours among such "
+    "images. Prints means and deviations over sets and networks.",
+    (
+        "stillhouse baselines --dataset=data/mnist --network=lenet",
+        "stillhouse baselines --dataset=data/mnist --distill_epochs=5 --rates=0.1 --json",
+        "stillhouse baselines --dataset=data/mnist --pool=pools/usps --kinds=random,kmeans",
+    ),
+)
+
 COMMANDS = {
     command.name: command
     for command in (
@@ -226,6 +243,7 @@ COMMANDS = {
         _EVALUATE,
         _TRAIN,
         _PRETRAIN,
+        _BASELINES,
         _SHOW,
         _REPORT,
         _SERVE,

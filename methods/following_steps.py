@@ -36,6 +36,15 @@ def soft_targets(labels: np.ndarray) -> np.ndarray:
     return (labels + np.float32(1 / labels.shape[1])).astype(np.float32)
 
 
+def rows_of_steps(images: int, num_classes: int, steps: int) -> np.ndarray:
+    """Return the rows of the images of each step of an epoch, int64 `[steps, b]`.
+
+    A set lists its images by class, as many of each; a step has the next few of each.
+    """
+    rows = np.arange(images, dtype=np.int64).reshape(num_classes, steps, -1)
+    return rows.transpose(1, 0, 2).reshape(steps, -1)
+
+
 def pool_members(recipe: StepsRecipe, pool: Pool) -> range:
     """Return the networks of the recipe's pool that the set is to be judged by.
 
@@ -108,6 +117,7 @@ def follow_steps(
     seed: int = 0,
     pool: Pool | None = None,
     weights: Path | None = None,
+    start: np.ndarray | None = None,
     told: Callable[[], object] = lambda: None,
 ) -> list[dict[str, float]]:
     """Return the scores of each network that is taken through the steps.
@@ -128,6 +138,7 @@ def follow_steps(
         seed: of the first random one; those of the others follow it.
         pool: the one that the recipe names.
         weights: the file of weights that it names.
+        start: weights to start from in place of what the recipe says, float32 `[size]`.
         told: called after each network.
 
     Raises:
@@ -139,7 +150,11 @@ def follow_steps(
     programs = programs_for(spec, objective, images.shape[1:], labels.shape[1])
     targets, rows = targets_of(recipe, labels), [list(step) for step in recipe.rows(len(images))]
     found = []
-    starts = starts_of(recipe, programs, networks=networks, seed=seed, pool=pool, weights=weights)
+    starts = iter([] if start is None else [programs.network.unpack(start)])
+    if start is None:
+        starts = starts_of(
+            recipe, programs, networks=networks, seed=seed, pool=pool, weights=weights
+        )
     for params, state in starts:
         scores: dict[str, float] = {}
         if recipe.initialisation in ("pool", "file") or recipe.attack:

@@ -15,6 +15,7 @@ from stillhouse.methods.following_steps import (
     class_targets,
     follow_steps,
     mean_scores,
+    rows_of_steps,
     soft_targets,
 )
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
@@ -162,13 +163,8 @@ class Unrolling:
         return tuple(name for name in _ARRAYS if chosen[name])
 
     def _order(self, state: UnrolledState) -> np.ndarray:
-        """Return the rows of the images of each step of an epoch, `[T, b]`.
-
-        A set lists its images by class; a step has the next few of each.
-        """
-        steps, k = self._settings.distill_steps, state["labels"].shape[1]
-        rows = np.arange(len(state["images"]), dtype=np.int64).reshape(k, steps, -1)
-        return rows.transpose(1, 0, 2).reshape(steps, -1)
+        images, k = len(state["images"]), state["labels"].shape[1]
+        return rows_of_steps(images, k, self._settings.distill_steps)
 
     def _tasks(self, state: UnrolledState, sizes: np.ndarray, step: int) -> list[Task]:
         """Return a task for each network of a step."""

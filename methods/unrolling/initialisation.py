@@ -24,10 +24,12 @@ class Initialisation:
     Attributes:
         kind: "fixed", "random", "pool" or "file".
         path: of the pool's folder, or of the file.
+        flag: what messages call the setting.
     """
 
     kind: str
     path: str | None = None
+    flag: str = "initialisation"
 
     @property
     def pool(self) -> Pool:
@@ -86,7 +88,7 @@ class Initialisation:
         for what, (there, here, same) in found.items():
             if not same:
                 raise ValueError(
-                    f"`--initialisation`: the {what} of the pool {self.pool.path} is {there}, "
+                    f"`--{self.flag}`: the {what} of the pool {self.pool.path} is {there}, "
                     f"that of this run {here}; give another pool, or train one by `stillhouse "
                     "pretrain`"
                 )
