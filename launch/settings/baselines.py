@@ -3,8 +3,8 @@
 import dataclasses
 import math
 
-from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
-from stillhouse.launch.settings.run import OutputConfig
+from stillhouse.launch.settings.reading import ReadingConfig
+from stillhouse.launch.settings.run import DataConfig, OutputConfig
 from stillhouse.methods.network_options import NetworkOptions
 from stillhouse.methods.options import Checked, at_least, option
 from stillhouse.networks import NETWORKS
@@ -23,26 +23,6 @@ def _rates(texts: tuple[str, ...]) -> str | None:
     except ValueError:
         right = False
     return None if right else "positive numbers, such as 0.02,0.1"
-
-
-@dataclasses.dataclass(frozen=True)
-class BaselinesDataConfig(Checked):
-    """Data.
-
-    Attributes:
-        dataset: whose real images stand in place of distilled ones.
-        transform: the kind of the transform through which images are seen.
-    """
-
-    dataset: str = option(
-        "digits",
-        "digits, a folder of images, Parquet, IDX or CIFAR files, or an .npz of images and labels",
-    )
-    transform: str = option(
-        "standardise",
-        f"how pixels are normalised before all else: {TRANSFORM_HELP}",
-        check=transform_kind,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +78,7 @@ class StepsConfig(Checked):
 class BaselinesConfig:
     """The settings of `baselines`."""
 
-    data: BaselinesDataConfig = BaselinesDataConfig()
+    data: DataConfig = DataConfig()
     reading: ReadingConfig = ReadingConfig()
     network: BaselinesNetworkConfig = BaselinesNetworkConfig()
     steps: StepsConfig = StepsConfig()
