@@ -46,8 +46,9 @@ class NetworkScores:
         return float(np.mean([scores[name] for scores in self.each]))
 
     def std(self, name: str) -> float:
-        """Return the standard deviation of a score over the networks."""
-        return float(np.std([scores[name] for scores in self.each]))
+        """Return the standard deviation of a score over the networks, of a sample; 0 of one."""
+        found = [scores[name] for scores in self.each]
+        return float(np.std(found, ddof=1)) if len(found) > 1 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return them for JSON."""

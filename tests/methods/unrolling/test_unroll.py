@@ -3,7 +3,6 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from jax.experimental import enable_x64
 
 from stillhouse.methods.unrolling import unroll
 from stillhouse.methods.unrolling.unroll import (
@@ -14,18 +13,24 @@ from stillhouse.methods.unrolling.unroll import (
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def x64():
+    """JAX's arrays may be float64 meanwhile."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
 @pytest.fixture(scope="module")
-def begun(spec):
+def begun(spec, x64):
     """Programs, and float64 parameters."""
     programs = step_programs(spec, "xent", (2, 2, 1), 3)
     params, state = programs.network.init(1)
-    with enable_x64():
-        return programs, jax.tree_util.tree_map(lambda p: np.asarray(p, np.float64), params), state
+    return programs, jax.tree_util.tree_map(lambda p: np.asarray(p, np.float64), params), state
 
 
 def gradient(begun, arrays, **settings):
-    with enable_x64():
-        return unrolled_gradient(*begun, **arrays, **settings)
+    return unrolled_gradient(*begun, **arrays, **settings)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +60,8 @@ def test_a_window_is_the_rest_of_the_steps_from_where_it_begins(begun, arrays):
     programs, params, state = begun
     windowed = gradient(begun, arrays, end=4, window=2)
     x, y = (arrays[name][arrays["order"]] for name in ("images", "labels"))
-    with enable_x64():
-        for i in range(2):
-            params = programs.update(params, state, arrays["step_sizes"][i], x[i], y[i])
+    for i in range(2):
+        params = programs.update(params, state, arrays["step_sizes"][i], x[i], y[i])
     rest = {**arrays, "step_sizes": arrays["step_sizes"][2:]}
     whole = gradient((programs, params, state), rest)
     assert windowed.loss == whole.loss
@@ -85,13 +89,12 @@ def test_targets_in_chunks_come_to_the_same(begun, arrays, monkeypatch):
 def test_the_loss_is_that_of_the_weighted_targets(begun, arrays):
     programs, params, state = begun
     x, y, w = arrays["targets"]
-    with enable_x64():
-        after = params
-        for i in range(4):
-            rows = arrays["order"][i % 2]
-            shown = arrays["images"][rows], arrays["labels"][rows]
-            after = programs.update(after, state, arrays["step_sizes"][i], *shown)
-        outputs = np.asarray(programs.network.apply(after, state, x, training=True)[0])
+    after = params
+    for i in range(4):
+        rows = arrays["order"][i % 2]
+        shown = arrays["images"][rows], arrays["labels"][rows]
+        after = programs.update(after, state, arrays["step_sizes"][i], *shown)
+    outputs = np.asarray(programs.network.apply(after, state, x, training=True)[0])
     log_p = outputs - np.log(np.exp(outputs).sum(axis=1, keepdims=True))
     found = gradient(begun, arrays)
     assert found.loss == pytest.approx(-np.sum(w * (y * log_p).sum(axis=1)))
