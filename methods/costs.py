@@ -126,6 +126,43 @@ def kip_cost(sizes: RunSizes, *, targets: int, steps: int, evaluations: int) -> 
     return RunCost(one_pass + evaluations * _scoring(sizes, sizes.test), one_pass, _ranked(memory))
 
 
+def rfad_cost(
+    sizes: RunSizes,
+    *,
+    targets: int,
+    networks: int,
+    features: int,
+    groups: int,
+    redraw: int,
+    steps: int,
+    evaluations: int,
+) -> RunCost:
+    """Return the cost of a run through random features, which the exact kernel scores.
+
+    Args:
+        sizes: of the run.
+        targets: the number of images of a target batch, t.
+        networks: of a step.
+        features: of an image by all of them.
+        groups: how many groups of targets and networks are kept; 0 for none.
+        redraw: steps after which a group is drawn anew.
+        steps: the number of steps.
+        evaluations: how often the support set is scored on all test images.
+    """
+    batches = steps if not groups else min(groups + (steps - 1) // redraw, steps)
+    # A third of a pass forward, then one whole pass of the support set.
+    passes = networks * (-(-targets * batches // 3) + steps * -(-4 * sizes.support // 3))
+    pixels = math.prod(sizes.image_shape)
+    memory = _common_memory(sizes)
+    memory["target batch"] = targets * pixels * _F32 * _BATCH_COPIES
+    memory["kernel matrices"] = _matrices(sizes, targets)
+    memory["support set and optimiser"] = sizes.support * pixels * (7 * _F32 + _F64)
+    # Those of the support set have cotangents; one network's are there in float64 too.
+    kept = targets * max(groups, 1) + 2 * sizes.support
+    memory["features"] = features * (kept * _F32 + (targets + sizes.support) * _F64 // networks)
+    return RunCost(evaluations * _scoring(sizes, sizes.test), 0, _ranked(memory), passes)
+
+
 def label_solve_cost(sizes: RunSizes, *, evaluations: int = 1) -> RunCost:
     """Return the cost of Label Solve on all training images.
 
@@ -192,6 +229,7 @@ _ADVICE = {
     "chunk": _LESS_DATA,
     "ZCA": "Use another transform, or smaller images",
     "target batch": "Use a smaller target batch",
+    "features": "Use fewer or narrower networks, fewer cached groups, or a smaller target batch",
     "kernel matrices": "Use a smaller support set or target batch",
     "support set": "Use a smaller support set",
     "support set and optimiser": "Use a smaller support set",

@@ -6,6 +6,7 @@ from typing import Any
 
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
+from stillhouse.methods.kernel_regression.rfad_settings import RfadSettings
 from stillhouse.methods.matching.dm_settings import DmSettings
 from stillhouse.methods.matching.gradient_settings import DcSettings, DsaSettings
 from stillhouse.methods.matching.mtt_settings import MttSettings
@@ -29,6 +30,7 @@ def add_method(name: str, method: type[Method]) -> None:
 
 add_method("kip", KipSettings)
 add_method("label_solve", LabelSolveSettings)
+add_method("rfad", RfadSettings)
 add_method("dd", UnrollSettings)
 add_method("dm", DmSettings)
 add_method("dc", DcSettings)

@@ -17,6 +17,7 @@ from stillhouse.methods.programs.program import (
     Program,
     Types,
 )
+from stillhouse.methods.programs.random_features import RandomFeatures, RandomFeaturesVjp
 from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
 from stillhouse.methods.programs.train_network import TrainNetwork
 from stillhouse.methods.programs.train_on_set import TrainOnSet
@@ -38,6 +39,8 @@ __all__ = [
     "KernelGram",
     "KernelGramVjp",
     "Program",
+    "RandomFeatures",
+    "RandomFeaturesVjp",
     "TrainNetwork",
     "TrainOnSet",
     "TrajectoryMatch",

@@ -27,7 +27,7 @@ def test_what_there_is_not_is_refused(name, settings, message):
 
 
 def test_owners_are_the_methods_that_have_a_setting():
-    assert owners_of("architecture") == ["kip", "label_solve"]
+    assert owners_of("architecture") == ["kip", "label_solve", "rfad"]
     assert owners_of("ensemble") == ["kip"]
     assert {"kip", "dd"} <= set(owners_of("decay"))
     assert owners_of("dataset") == []

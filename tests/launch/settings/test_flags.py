@@ -140,7 +140,7 @@ def test_the_examples_of_help_are_right(name):
 
 
 def test_defaults_are_shown():
-    text = help_text(DistillConfig, "usage", "about", ())
+    text = " ".join(help_text(DistillConfig, "usage", "about", ()).split())
     for shown in ("(default: 300)", "(default: 0.04)", "(default: kip)", "(default: on)"):
         assert shown in text
     assert "seed of everything random (default: 0)" in text

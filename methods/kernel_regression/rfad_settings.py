@@ -1,0 +1,164 @@
+"""RFAD as a method: its settings."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from stillhouse.data.dataset import Dataset
+from stillhouse.methods.algorithm import Algorithm
+from stillhouse.methods.coordinates import coordinates_option
+from stillhouse.methods.costs import RunCost, RunSizes, rfad_cost
+from stillhouse.methods.kernel_regression.feature_layers import feature_layers
+from stillhouse.methods.kernel_regression.kernel_settings import (
+    KERNELS,
+    KernelSettings,
+    loss_option,
+)
+from stillhouse.methods.method import Problem
+from stillhouse.methods.options import at_least, changed, not_negative, option, positive
+
+_RULES = ("adam", "adabelief")
+
+
+def _share(value: float) -> str | None:
+    return None if 0 <= value < 1 else "a share from 0 to below 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class RfadSettings(KernelSettings):
+    """RFAD.
+
+    Attributes:
+        kernel: by which the set is scored; features are those of the NNGP kernel.
+        regularisation: the ridge as a share of the mean diagonal of K_ss.
+        networks: random networks of a step.
+        width: of each.
+        redraw: steps after which they are drawn anew.
+        cached_groups: groups of networks and targets that are kept.
+        steps: gradient steps.
+        learning_rate: the optimiser's.
+        optimiser: which one.
+        decay: let its rate fall to zero over the run.
+        learn_labels: learn the labels of the support set too.
+        coordinates: in which it sees the images.
+        loss: of the predictions for the targets.
+        corruption: the share of the pixels that stay noise.
+    """
+
+    about: ClassVar[str] = "learn images through random features of narrow networks"
+    threads: ClassVar[int | None] = 1
+
+    kernel: str = option(
+        "nngp", "by which the set is scored; features are of the NNGP kernel", choices=KERNELS
+    )
+    regularisation: float = option(
+        1e-3, "ridge, as a share of the kernel's mean diagonal", check=not_negative
+    )
+    networks: int = option(8, "random networks of a step", check=at_least(1))
+    width: int = option(
+        32, "their width; many narrow ones are worth more than few wide ones", check=at_least(1)
+    )
+    redraw: int = option(
+        1,
+        "draw networks anew after so many steps; with --cached_groups, one of the groups",
+        check=at_least(1),
+    )
+    cached_groups: int = option(
+        0,
+        "keep so many groups of networks and targets with the features of these, and use one a "
+        "step: cheaper steps, worse for finite networks; 0: new targets each step",
+        check=at_least(0),
+    )
+    steps: int = option(500, "gradient steps", check=at_least(1))
+    learning_rate: float = option(0.1, "learning rate of the optimiser", check=positive)
+    optimiser: str = option("adam", "Adam, or AdaBelief, as published", choices=_RULES)
+    decay: bool = option(True, "let the rate fall to zero over the run, along a cosine")
+    learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
+    coordinates: str = coordinates_option()
+    loss: str = loss_option("cross_entropy")
+    corruption: float = option(
+        0.0, "the share of the pixels that are noise and never learned", check=_share
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.corruption and self.coordinates != "pixel":
+            raise ValueError(
+                f"`--corruption` is of pixels, and --coordinates={self.coordinates} moves them all "
+                "at once; use --coordinates=pixel"
+            )
+
+    def steps_for(self, dataset: Dataset) -> int:
+        """Return the gradient steps."""
+        return self.steps
+
+    def cost(self, sizes: RunSizes, *, steps: int, evaluations: int) -> RunCost:
+        """Return the cost of a run.
+
+        Raises:
+            ValueError: if there are fewer features than support images.
+        """
+        (spec,) = self.kernels().values()
+        layers = feature_layers(spec.architecture, self.width, sizes.image_shape)
+        features = self.networks * layers.size
+        if features < sizes.support:
+            raise ValueError(
+                f"`--networks`: {self.networks} networks of width {self.width} "
+                f"have {features:,} features, fewer than the {sizes.support:,} support images, "
+                f"whose kernel they cannot tell from a singular one; use "
+                f"{-(-sizes.support // layers.size)} networks or more, or a larger --width"
+            )
+        cost = rfad_cost(
+            sizes,
+            targets=sizes.chunk,
+            networks=self.networks,
+            features=features,
+            groups=self.cached_groups,
+            redraw=self.redraw,
+            steps=steps,
+            evaluations=evaluations,
+        )
+        return self.with_final_scores(cost, sizes.support, sizes.chunk)
+
+    def algorithm(self, problem: Problem) -> Algorithm[Any]:
+        """Return RFAD on a problem."""
+        from stillhouse.methods.kernel_regression.features import FeatureTasks
+        from stillhouse.methods.kernel_regression.rfad import Rfad, RfadConfig
+        from stillhouse.methods.kernel_regression.tiled import TiledComputer
+
+        (spec,) = self.kernels().values()
+        config = RfadConfig(
+            *(spec, self.width, self.networks, self.redraw, self.cached_groups),
+            *(self.corruption, problem.seed),
+            learning_rate=self.learning_rate,
+            decay_steps=self.steps if self.decay else None,
+            learn_labels=self.learn_labels,
+            regularisation=self.regularisation,
+            coordinates=self.coordinates,
+            loss=self.loss,
+            rule=self.optimiser,
+        )
+        scoring = self.scoring(problem, TiledComputer(problem.runner))
+        tasks = FeatureTasks(spec, self.width, problem.runner)
+        return Rfad(config, problem.targets, tasks, problem.start, scoring)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the bits of a result."""
+        names = ("networks", "width", "redraw", "cached_groups", "steps", "learning_rate")
+        more = ("optimiser", "decay", "learn_labels", "loss")
+        return {
+            **super().identity(),
+            **{name: getattr(self, name) for name in (*names, *more)},
+            **changed(self, "coordinates", "corruption"),
+        }
+
+    def growing(self) -> str | None:
+        """Return the steps, unless the learning rate falls over as many as there are."""
+        return None if self.decay else "steps"
+
+    def check_given(self, given: frozenset[str]) -> None:
+        """Check that loaders are not asked for batches that are kept."""
+        if "loaders" in given and self.cached_groups:
+            raise ValueError(
+                "`--loaders` prepare the batch of the next step, and --cached_groups keeps those "
+                "of before; give one"
+            )
