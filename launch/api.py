@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def distill(
     *,
     ipc: int = 1,
     method: str = "kip",
-    init: Literal["real", "noise", "kmeans"] = "real",
+    init: str = "real",
     transform: str = "standardise",
     seed: int = 0,
     backend: str = "auto",
@@ -70,7 +70,8 @@ def distill(
         test_labels: their classes.
         ipc: distilled images per class.
         method: what is learned, and how, such as "kip" or "label_solve".
-        init: start from real images, noise or k-means centres.
+        init: start from "real" images, "noise" or "kmeans" centres, or from a distilled set: the
+            path of its file or run folder.
         transform: how pixels are normalised before all else, as `fit_transform` names it.
         seed: of everything random.
         backend: what computes kernels, where the method has any.

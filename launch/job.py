@@ -8,9 +8,10 @@ from typing import Any
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import KrrRecipe, recipe_to_plain
 from stillhouse.data.transforms import Transform, fit_transform
-from stillhouse.launch.first_support import first_support
+from stillhouse.launch.first_support import check_same_space, fingerprint, first_support
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.methods.algorithm import Algorithm, Support
 from stillhouse.methods.costs import RunCost
@@ -36,6 +37,7 @@ class Job:
         dataset: what it distils.
         learning: what it learns from: the dataset, but for what is held out to choose by.
         chosen_by: has as its test images what is held out; None where nothing is.
+        starts_from: the set that it starts from; None where it starts from something else.
         support_size: images in the support set.
         targets: images in a target batch, and in a chunk of an evaluation.
         schedule: when things happen.
@@ -56,6 +58,7 @@ class Job:
     folder: RunFolder
     learning: Dataset
     chosen_by: Dataset | None = None
+    starts_from: DistilledSet | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -79,7 +82,7 @@ class Job:
             "dataset": self._data,
             "transform": self.config.data.transform,
             "support_size": self.support_size,
-            "init": self.config.support.init,
+            "init": self._init,
             "method": self.config.method.method,
             "target_batch": self.targets,
             "seed": self.config.method.seed,
@@ -92,6 +95,13 @@ class Job:
     def growing(self) -> str | None:
         """The setting that a run in the same folder may have less of: it is taken further."""
         return self.config.own.growing()
+
+    @property
+    def _init(self) -> str:
+        """What the images start as; of a set it is what is in it that counts, not where it lies."""
+        if self.starts_from is None:
+            return self.config.support.init
+        return f"set (sha256 {fingerprint(self.starts_from)})"
 
     @property
     def _data(self) -> str:
@@ -121,8 +131,16 @@ class Job:
         )
 
     def fit_transform(self) -> Transform:
-        """Return the transform, fitted on the training images."""
-        return fit_transform(self.config.data.transform, self.dataset.x_train)
+        """Return the transform, fitted on the training images.
+
+        Raises:
+            ValueError: if the set that the run starts from is seen through another one.
+        """
+        transform = fit_transform(self.config.data.transform, self.dataset.x_train)
+        if self.starts_from is not None:
+            file = self.config.support.init
+            check_same_space(file, self.starts_from, transform, self.dataset)
+        return transform
 
     def batches(self, transform: Transform, *, augmented: bool) -> TargetBatches:
         """Return the target batches, augmented if asked for here and in the settings."""
@@ -162,6 +180,8 @@ class Job:
 
     def first_support(self, transform: Transform) -> Support:
         """Return the images and labels from which the run starts, in the kernel's space."""
+        if self.starts_from is not None:
+            return self.starts_from.images, self.starts_from.labels
         return first_support(
             self.config.support.init,
             self.support_size,

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from stillhouse.data.dataset import Dataset
+from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.memory import available_memory
 from stillhouse.launch.errors import Note
+from stillhouse.launch.first_support import load_starting_set
 from stillhouse.launch.job import Job
 from stillhouse.launch.reading import read_dataset
 from stillhouse.launch.settings.run import DistillConfig, SupportConfig
@@ -58,7 +60,12 @@ def prepare(
         dataset = read_dataset(config.data.dataset, config.reading)
     method.check_image(*dataset.image_shape[:2])
     method.check_data(dataset, config.data.transform)
-    support_size = _support_size(config.support, method, dataset)
+    starts_from = None
+    if config.support.starting_set is not None:
+        starts_from = load_starting_set(
+            config.support.starting_set, dataset, config.reading.max_bytes
+        )
+    support_size = _support_size(config.support, method, dataset, starts_from)
     learning, chosen_by = hold_out(dataset) if method.holds_out() else (dataset, None)
     targets = method.batch_size(learning)
     _say_shrunk(targets, getattr(method, "target_batch", None), learning)
@@ -87,6 +94,7 @@ def prepare(
         folder=RunFolder(out or _default_folder(config, dataset, networks, support_size)),
         learning=learning,
         chosen_by=chosen_by,
+        starts_from=starts_from,
     )
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.
@@ -95,11 +103,22 @@ def prepare(
     return job
 
 
-def _support_size(config: SupportConfig, method: Method, dataset: Dataset) -> int:
+def _support_size(
+    config: SupportConfig, method: Method, dataset: Dataset, starts_from: DistilledSet | None
+) -> int:
     classes = dataset.num_classes
     size = config.support_size or method.support_size(config.ipc, classes)
-    # Noise has no need of real images.
-    labels = None if config.init == "noise" else dataset.y_train
+    if starts_from is not None:
+        own = len(starts_from.images)
+        # One image per class may be what nobody asked for.
+        if size != own and (config.support_size is not None or config.ipc != 1):
+            raise ValueError(
+                f"`--init`: {config.init} has {own:,} images, and {size:,} are asked for; leave "
+                f"out `--{'support_size' if config.support_size else 'ipc'}`, or give another set"
+            )
+        size = own
+    # Noise has no need of real images, nor has a set.
+    labels = dataset.y_train if config.init in ("real", "kmeans") else None
     try:
         check_support_size(size, classes, labels)
         method.check_support(size, classes)

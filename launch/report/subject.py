@@ -16,6 +16,7 @@ from stillhouse.launch.first_support import first_support
 from stillhouse.launch.report.commands import report_command
 from stillhouse.launch.sets import dataset_for, is_own, kernel_for, load_set, transform_for
 from stillhouse.launch.settings.report import ReportConfig
+from stillhouse.launch.settings.run import INITIALISERS
 
 # Of a k-means that would be made again for its pictures: multiply-adds of about 20 seconds.
 _MOST_WORK = 1e11
@@ -141,6 +142,8 @@ def _before(
     if card.config.get("keep", "last") != "last":
         return LeftOut("The images that the run started from were drawn without those held out.")
     init, size = str(card.config["init"]), len(distilled.images)
+    if init not in INITIALISERS:
+        return LeftOut("The run started from another set.")
     if isinstance(real, LeftOut):
         return LeftOut(
             "The images that the run started from can be made again where the dataset is:",

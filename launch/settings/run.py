@@ -43,7 +43,7 @@ class SupportConfig(Checked):
     Attributes:
         ipc: images per class.
         support_size: images in all, in place of `ipc`.
-        init: what the images start as.
+        init: what the images start as: one of `INITIALISERS`, or the file or run folder of a set.
     """
 
     ipc: int = option(1, "images per class", check=at_least(1))
@@ -51,8 +51,15 @@ class SupportConfig(Checked):
         None, "images in all, in place of --ipc; a multiple of the classes", check=at_least(1)
     )
     init: str = option(
-        "real", "start from real images, noise, or k-means centres", choices=INITIALISERS
+        "real",
+        "start from real images, noise, or kmeans centres, or from a distilled set: its file or "
+        "run folder",
     )
+
+    @property
+    def starting_set(self) -> str | None:
+        """The file or folder of the set that a run starts from; None where it is no set."""
+        return None if self.init in INITIALISERS else self.init
 
 
 @dataclasses.dataclass(frozen=True)
