@@ -36,7 +36,8 @@ class FeatureTasks:
 
         K(x, x') = 1/N sum_i <phi_i(x), phi_i(x')> + b_std^2
 
-    Sums are float64, in the order of the networks.
+    Products are float32, as those of exact kernels; sums over the networks are float64, in their
+    order.
 
     Attributes:
         spec: whose architecture the networks have.
@@ -78,7 +79,7 @@ class FeatureTasks:
         total = np.zeros((len(one[0]), len(other[0])))
         with _one_thread():
             for a, b in zip(one, other, strict=True):
-                total += a.astype(np.float64) @ b.astype(np.float64).T
+                total += a @ b.T
         last = self.spec.architecture.layers[-1]
         assert isinstance(last, Dense), "every architecture ends with one"
         return total / len(one) + last.b_std**2
@@ -87,10 +88,10 @@ class FeatureTasks:
         self, g_ss: np.ndarray, g_ts: np.ndarray, support: Features, targets: Features
     ) -> Features:
         """Return dL/d(features of the support set) by each network, from dL/dK_ss and dL/dK_ts."""
-        both = g_ss + g_ss.T
+        both, cross = (g_ss + g_ss.T).astype(np.float32), g_ts.T.astype(np.float32)
         with _one_thread():
             return [
-                ((both @ f_s + g_ts.T @ f_t) / len(support)).astype(np.float32)
+                (both @ f_s + cross @ f_t) / np.float32(len(support))
                 for f_s, f_t in zip(support, targets, strict=True)
             ]
 
@@ -151,7 +152,7 @@ class FeatureComputer:
         """Return dL/dx_s, float32 `[s, h, w, c]`, from dL/dK_ss and dL/dK_ts."""
         tasks, support = self._tasks(spec), self._of_support(spec, x_s)
         (targets,) = tasks.features(self._seeds, np.asarray(x_t, np.float32))
-        g = tasks.cotangents(g_ss.astype(np.float64), g_ts.astype(np.float64), support, targets)
+        g = tasks.cotangents(g_ss, g_ts, support, targets)
         return tasks.gradient(self._seeds, np.asarray(x_s, np.float32), g)
 
     def _tasks(self, spec: KernelSpec) -> FeatureTasks:
