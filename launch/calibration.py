@@ -10,6 +10,7 @@ import numpy as np
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
 from stillhouse.launch.sampling import SampledStep, SamplingRunner
+from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coresets import noise_images
 from stillhouse.methods.costs import step_elements
 from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
@@ -79,6 +80,26 @@ def calibrate_steps(job: Job) -> StepCalibration:
 
     Of tasks that are alike one is computed; see `SamplingRunner`.
     """
+    found, algorithm, state = _time_steps(job)
+    if isinstance(job.config.own, KernelSettings):
+        # Tiles of one kernel, whose time is known from a few of them.
+        elements = calibrate(job)
+        score = elements.forward * step_elements(job.support_size, len(job.dataset.y_test))
+    else:
+        _, score = _timed(algorithm.score, state)
+    return dataclasses.replace(found, score=score)
+
+
+def step_seconds(job: Job) -> float:
+    """Return the seconds of a step of a run, its tasks one after another."""
+    return _time_steps(job)[0].step
+
+
+def _time_steps(job: Job) -> tuple[StepCalibration, Algorithm[Any], Any]:
+    """Return what steps take, the method, and its state at the beginning.
+
+    That is what is to be scored: what a step makes of results that are not its own may be anything.
+    """
     transform, start = _timed(job.fit_transform)
     targets = job.batches(transform, augmented=True)
     sampling = SamplingRunner(job.runner)
@@ -90,10 +111,9 @@ def calibrate_steps(job: Job) -> StepCalibration:
         sampling.begin()
         (after, _), warm = _timed(algorithm.advance, after, 2)
     tasks = sampling.step()
-    # The set as it began: what a step makes of results that are not its own may be anything.
-    _, score = _timed(algorithm.score, state)
     alone = max(warm - tasks.computed, 0.0)
-    return StepCalibration(alone, tasks, score, start + begin + max(cold - warm, 0.0))
+    found = StepCalibration(alone, tasks, 0.0, start + begin + max(cold - warm, 0.0))
+    return found, algorithm, state
 
 
 def calibrate(job: Job) -> Calibration:

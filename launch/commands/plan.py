@@ -11,6 +11,7 @@ from stillhouse.launch.calibration import (
 )
 from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
+from stillhouse.launch.feature_plan import Comparison, compare_features
 from stillhouse.launch.fleet import FleetPlan, plan_fleet
 from stillhouse.launch.job import Job
 from stillhouse.launch.prepare import prepare
@@ -37,15 +38,21 @@ def run(config: PlanConfig) -> int:
             print("\n".join(_sizes(job, available)))
         raise CommandError(one_line(error), BAD_INPUT) from error
     with bad_input():
-        by_kernels = isinstance(config.own, KernelSettings)
-        calibration = calibrate(job) if by_kernels else calibrate_steps(job)
+        by_tiles = isinstance(config.own, KernelSettings) and not job.cost.passes
+        calibration = calibrate(job) if by_tiles else calibrate_steps(job)
+        both = compare_features(job, calibration)
     workers, fleet = config.engine.workers, None
     if workers > 1:
         fleet = plan_fleet(job, calibration, workers)
     if config.output.json:
-        print(json.dumps(_as_json(job, calibration, available) | _fleet_json(fleet)))
+        print(
+            json.dumps(
+                _as_json(job, calibration, available) | _fleet_json(fleet) | _both_json(both)
+            )
+        )
     else:
         lines = [*_sizes(job, available), *_times(job, calibration), *_fleet_lines(job, fleet)]
+        lines += _both_lines(both)
         print("\n".join(lines))
     return 0
 
@@ -93,6 +100,26 @@ def _fleet_lines(job: Job, fleet: FleetPlan | None) -> list[str]:
         f"bytes of a step  {_size(fleet.bytes_down)} down, {_size(fleet.bytes_up)} up: "
         f"{fleet.ratio:.2f} x the least possible, {_size(fleet.least_bytes)}",
     ]
+
+
+def _both_lines(both: Comparison | None) -> list[str]:
+    if both is None:
+        return []
+    less = "features are less" if both.features < both.exact else "the exact kernel is less"
+    return [
+        f"exact, features  {both.exact:.3g} s a step by the exact kernel, {both.features:.3g} "
+        f"s by --method=rfad --networks={both.networks}, whose gradient is about as good: {less}"
+    ]
+
+
+def _both_json(both: Comparison | None) -> dict[str, object]:
+    if both is None:
+        return {}
+    return {
+        "exact_step_seconds": both.exact,
+        "features_step_seconds": both.features,
+        "features_networks": both.networks,
+    }
 
 
 def _size(count: int) -> str:

@@ -39,6 +39,24 @@ def test_it_is_told_in_words(stillhouse, small, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_compares_the_exact_kernel_with_random_features(stillhouse, small):
+    told = stillhouse("plan", *small).out
+    assert "s by --method=rfad --networks=16" in told and "is less" in told or "are less" in told
+    plan = json.loads(stillhouse("plan", *small, "--json").out)
+    assert plan["exact_step_seconds"] > 0 and plan["features_step_seconds"] > 0
+    for other in (["--method=label_solve", "--target_batch=50"], ["--ensemble=fc:1,fc:2"]):
+        flags = [*small[:1], *other]
+        assert "rfad" not in stillhouse("plan", *flags).out
+
+
+def test_steps_through_random_features_are_timed(stillhouse, small):
+    flags = (small[0], "--method=rfad", "--architecture=fc", "--networks=2", "--steps=10")
+    plan = json.loads(stillhouse("plan", *flags, "--json").out)
+    assert plan["passes"] > 0 and plan["backward_elements"] == 0
+    assert plan["tasks_per_step"] == 4 and plan["seconds_per_step"] > 0
+    assert plan["memory"]["features"] > 0
+
+
 def test_with_workers_it_plays_a_step(stillhouse, small):
     result = stillhouse("plan", *small, "--workers=4")
     assert result.code == 0
