@@ -3,6 +3,7 @@
 import dataclasses
 
 from stillhouse.launch.settings.baselines import BaselinesConfig
+from stillhouse.launch.settings.compare import CompareConfig
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.releases import FetchConfig, PublishConfig
 from stillhouse.launch.settings.report import ReportConfig
@@ -107,6 +108,23 @@ _REPORT = Command(
         "stillhouse report runs/digits",
         "stillhouse report runs/mnist --dataset=data/mnist --kernels=own,fc:1 --test_images=0",
         "stillhouse report kip.npz --dataset=data/cifar10 --transform=zca --out=kip.html",
+    ),
+)
+
+_COMPARE = Command(
+    "compare",
+    CompareConfig,
+    "SET... [--flag=value ...]",
+    "judge several sets alike: kernels and networks, a table and a page",
+    "Scores sets of any method and source under the same judges, each set in its own transform: "
+    "kernel ridge regression, and networks that are trained on it, beside real images of the same "
+    "sizes. Prints a table, and leaves it as a page with plots, as JSON and as CSV. SET is a file, "
+    "a run folder, or a folder of run folders. Every judgement is kept as it is made: the same "
+    "command goes on, and one with more sets judges these alone.",
+    (
+        "stillhouse compare runs/kip runs/dm --dataset=data/mnist --out=comparison",
+        "stillhouse compare runs --networks=convnet,mlp,vgg11 --width=32 --kernels=fc:1,convnet:3",
+        "stillhouse compare kip.npz runs/dm --dataset=data/cifar10 --transform=zca --json",
     ),
 )
 
@@ -242,6 +260,7 @@ COMMANDS = {
         _PLAN,
         _EVALUATE,
         _TRAIN,
+        _COMPARE,
         _PRETRAIN,
         _BASELINES,
         _SHOW,

@@ -44,6 +44,8 @@ MODULES = [
 # What the modules read beside them.
 DATA = [
     "py.typed",
+    "analysis/comparison/page.html",
+
     *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
     *(
         f"kernels/cuda/source/{name}.cuh"

@@ -23,7 +23,7 @@ from stillhouse.analysis.steps import draw_step_sizes
 from stillhouse.data.recipes import StepsRecipe
 
 _WIDTH, _DPI = 4.4, 200
-_SERIES = (("#0072B2", "o"), ("#D55E00", "D"), ("#009E73", "^"), ("#CC79A7", "s"))
+SERIES = (("#0072B2", "o"), ("#D55E00", "D"), ("#009E73", "^"), ("#CC79A7", "s"))
 _STYLE = {"font.size": 9, "axes.titlesize": 10, "legend.fontsize": 8.5, "svg.fonttype": "none"}
 _MOST_NUMBERS = 10  # of classes: their correlations are written into the squares
 _MOST_NAMES = 20
@@ -59,7 +59,7 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> tuple[Chart, ...]:
             f"Loss on training batches over {metrics[-1]['step']} steps, from {losses[0]:.4g} to "
             f"{losses[-1]:.4g}."
         )
-        png = _drawn(2.9, lambda axes: draw_loss(axes, metrics))
+        png = drawn(2.9, lambda axes: draw_loss(axes, metrics))
         charts.append(Chart("loss", png, "Loss on training batches", alt))
     tested = [(v["step"], v["test_accuracy"]) for v in metrics if "test_accuracy" in v]
     if tested:
@@ -67,7 +67,7 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> tuple[Chart, ...]:
             f"Accuracy over the steps; on the test images {tested[0][1]:.1%} at step "
             f"{tested[0][0]} and {tested[-1][1]:.1%} at step {tested[-1][0]}."
         )
-        png = _drawn(2.9, lambda axes: draw_accuracy(axes, metrics))
+        png = drawn(2.9, lambda axes: draw_accuracy(axes, metrics))
         charts.append(Chart("accuracy", png, "Accuracy", alt))
     return tuple(charts)
 
@@ -112,7 +112,7 @@ def matrix_chart(
         if unit and k <= _MOST_NUMBERS:
             _write_numbers(axes, matrix)
 
-    return Chart(name, _drawn(4.0, draw), title, alt)
+    return Chart(name, drawn(4.0, draw), title, alt)
 
 
 def accuracy_chart(
@@ -132,7 +132,7 @@ def accuracy_chart(
 
     def draw(axes: Axes) -> None:
         for i, series in enumerate(names):
-            colour, marker = _SERIES[i % len(_SERIES)]
+            colour, marker = SERIES[i % len(SERIES)]
             found = [(y, row[series]) for y, (_, row) in enumerate(rows) if row.get(series)]
             # Side by side, so that none hides another of the same accuracy.
             shift = 0.15 * (i - (len(names) - 1) / 2)
@@ -152,7 +152,7 @@ def accuracy_chart(
             )
         axes.set_yticks(range(len(rows)), [short(text, 20) for text, _ in rows], parse_math=False)
         axes.set(xlabel="test accuracy, %", ylim=(len(rows) - 0.5, -0.5))
-        _clean_with_legend_above(axes)
+        clean_with_legend_above(axes)
 
     parts = [
         f"{text}: "
@@ -160,7 +160,7 @@ def accuracy_chart(
         for text, row in rows
     ]
     height = 1.35 + 0.5 * len(rows)
-    return Chart(name, _drawn(height, draw), title, f"{title}. {'; '.join(parts)}.")
+    return Chart(name, drawn(height, draw), title, f"{title}. {'; '.join(parts)}.")
 
 
 def histogram_chart(name: str, title: str, histogram: Histogram, xlabel: str) -> Chart:
@@ -174,13 +174,13 @@ def histogram_chart(name: str, title: str, histogram: Histogram, xlabel: str) ->
                 axes.stairs(
                     shares,
                     histogram.edges,
-                    color=_SERIES[i % len(_SERIES)][0],
+                    color=SERIES[i % len(SERIES)][0],
                     linewidth=1.6,
                     linestyle="--" if "before" in series else "-",
                     label=series,
                 )
         axes.set(xlabel=xlabel, ylabel="share of pixels", yscale="log")
-        _clean_with_legend_above(axes)
+        clean_with_legend_above(axes)
 
     middle = (histogram.edges[1:] + histogram.edges[:-1]) / 2
     parts = []
@@ -188,10 +188,11 @@ def histogram_chart(name: str, title: str, histogram: Histogram, xlabel: str) ->
         mean = float(shares @ middle)
         deviation = float(np.sqrt(shares @ (middle - mean) ** 2))
         parts.append(f"{series}: mean {mean:.3g}, deviation {deviation:.3g}")
-    return Chart(name, _drawn(2.9, draw), title, f"{title}. {'; '.join(parts)}.")
+    return Chart(name, drawn(2.9, draw), title, f"{title}. {'; '.join(parts)}.")
 
 
-def _drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
+def drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
+    """Return a chart of so many inches as a PNG."""
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.subplots()
@@ -203,7 +204,7 @@ def _drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
             return rendered(figure, dpi=_DPI)
 
 
-def _clean_with_legend_above(axes: Axes) -> None:
+def clean_with_legend_above(axes: Axes) -> None:
     """Clean the frame, and set the legend where it covers nothing."""
     clean(axes)
     if (legend := axes.get_legend()) is not None:

@@ -28,6 +28,8 @@ _ARGUMENTS = {
     "file": "FILE is missing: name the distilled set, such as runs/x/distilled.npz",
     "source": "SOURCE is missing: name kip, ls, or the URL or folder of a release",
 }
+_ALL_ARGUMENTS = "files"
+_NO_FILES = "SET is missing: name distilled sets, or run folders, such as runs/x runs/y"
 
 
 _WRONG_VALUE = re.compile(r"flag --(\w+)=(.*?): ", re.DOTALL)
@@ -43,7 +45,7 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
     Args:
         config_class: a dataclass whose fields are dataclasses of `option` fields, each a group of
             flags; a field `file: str` or `source: str` is the one argument without dashes, which
-            may be left out where it has a default.
+            may be left out where it has a default; `files: tuple[str, ...]` are all of them.
         arguments: of the command, without its name.
 
     Raises:
@@ -79,6 +81,10 @@ def parse(config_class: type[T], arguments: Sequence[str]) -> tuple[T, frozenset
             settings[name] = positional.pop(0)
         elif name in fields and fields[name].default is dataclasses.MISSING:
             raise ValueError(missing)
+    if _ALL_ARGUMENTS in fields:
+        settings[_ALL_ARGUMENTS], positional = tuple(positional), []
+        if not all(settings[_ALL_ARGUMENTS]) or not settings[_ALL_ARGUMENTS]:
+            raise ValueError(_NO_FILES)
     if positional:
         raise ValueError(f"unexpected argument {positional[0]!r}; settings start with --")
     given = frozenset(name for name in values if values[name].present)
