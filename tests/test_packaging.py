@@ -45,7 +45,6 @@ MODULES = [
 DATA = [
     "py.typed",
     "analysis/comparison/page.html",
-
     *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
     *(
         f"kernels/cuda/source/{name}.cuh"

@@ -33,7 +33,10 @@ def test_the_version_is_that_of_the_package(stillhouse):
     ("arguments", "says"),
     [
         (["distil"], "did you mean distill?"),
-        (["frobnicate"], "there are distill, plan, evaluate, train, compare, pretrain, show, report"),
+        (
+            ["frobnicate"],
+            "there are distill, plan, evaluate, train, compare, pretrain, show, report",
+        ),
     ],
 )
 def test_an_unknown_command_is_one_line(stillhouse, arguments, says):
