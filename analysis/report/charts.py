@@ -76,7 +76,7 @@ def step_size_chart(recipe: StepsRecipe) -> Chart:
     """Return the size of each step of a recipe, a curve for each epoch."""
     sizes = recipe.rates
     alt = f"Sizes of {len(sizes)} steps, from {min(sizes):.3g} to {max(sizes):.3g}."
-    png = _drawn(2.9, lambda axes: draw_step_sizes(axes, recipe))
+    png = drawn(2.9, lambda axes: draw_step_sizes(axes, recipe))
     return Chart("step-sizes", png, "Step sizes", alt)
 
 
