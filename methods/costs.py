@@ -182,6 +182,22 @@ def label_solve_cost(sizes: RunSizes, *, evaluations: int = 1) -> RunCost:
     return RunCost(solving + evaluations * _scoring(sizes, sizes.test), 0, _ranked(memory))
 
 
+def solved_by_features(cost: RunCost, sizes: RunSizes, *, networks: int, features: int) -> RunCost:
+    """Return the cost of Label Solve where random features stand in for the kernel.
+
+    Args:
+        cost: of the same run by the kernel.
+        sizes: of the run.
+        networks: how many there are.
+        features: of an image by all of them.
+    """
+    passes = networks * -(-(sizes.support + sizes.train) // 3)
+    memory = dict(cost.memory)
+    memory["features"] = (sizes.support + sizes.chunk) * features * _F32
+    forward = cost.forward_elements - _scoring(sizes, sizes.train)
+    return RunCost(forward, 0, _ranked(memory), passes)
+
+
 def evaluation_cost(sizes: RunSizes, *, images: int) -> RunCost:
     """Return the cost of scoring a support set once on `images` images."""
     memory = _common_memory(sizes)

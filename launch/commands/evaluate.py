@@ -11,6 +11,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_to_plain
 from stillhouse.data.transforms import Transform
+from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.following import follow
 from stillhouse.launch.sets import (
@@ -23,8 +24,10 @@ from stillhouse.launch.sets import (
     transform_for,
 )
 from stillhouse.launch.settings.sets import EvaluateConfig, SetConfig
+from stillhouse.methods.kernel_regression.computer import KernelComputer
 from stillhouse.methods.kernel_regression.evaluation import Scores, evaluate_krr
-from stillhouse.workers.local import LocalComputer
+from stillhouse.methods.kernel_regression.feature_layers import WIDTH, check_features
+from stillhouse.workers.local import LocalComputer, LocalRunner
 
 _CHUNK = 500
 _OTHER_DATA = "note: the set was distilled from other data than these"
@@ -47,8 +50,8 @@ def run(config: EvaluateConfig) -> int:
         spec = kernel_for(config.set, config.file, distilled)
         spec.architecture.check_image(*dataset.image_shape[:2])
         transform = transform_for(config.set, config.file, distilled, dataset)
-        computer = LocalComputer(config.compute.backend, config.compute.threads)
-        backend = computer.kernel(spec).backend
+        networks = config.estimate.approximate
+        computer, backend = _computer(config, spec, distilled)
         regularisation = regularisation_for(config.set, distilled)
     chunks = tqdm(
         split_chunks(dataset, transform, "test", _CHUNK),
@@ -80,6 +83,7 @@ def run(config: EvaluateConfig) -> int:
             "kernel": json.loads(spec.to_json()),
             "regularisation": regularisation,
             "backend": backend,
+            **({} if networks is None else {"approximate": networks}),
         }
         print(json.dumps(result))
         return 0
@@ -96,6 +100,27 @@ def run(config: EvaluateConfig) -> int:
         f"transform {transform.kind}, {spec.kind} by {backend}"
     )
     return 0
+
+
+def _computer(
+    config: EvaluateConfig, spec: KernelSpec, distilled: DistilledSet
+) -> tuple[KernelComputer, str]:
+    """Return what computes the kernel, and what to call that.
+
+    Raises:
+        ValueError: if it cannot be computed, or features cannot stand in for it.
+    """
+    exact = LocalComputer(config.compute.backend, config.compute.threads)
+    networks = config.estimate.approximate
+    if networks is None:
+        return exact, exact.kernel(spec).backend
+    # Only here: JAX takes its time to import.
+    from stillhouse.methods.kernel_regression.features import FeatureComputer
+
+    images = distilled.images
+    check_features(spec, networks, len(images), images.shape[1:], "approximate")
+    computer = FeatureComputer(LocalRunner(exact.context), width=WIDTH, networks=networks)
+    return computer, f"random features of {networks:,} networks"
 
 
 def _asks_krr(asked: SetConfig) -> bool:

@@ -91,6 +91,23 @@ class RecipeConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class EstimateConfig(Checked):
+    """Estimate.
+
+    Attributes:
+        approximate: random networks by whose features the kernel is estimated; None for the exact
+            kernel.
+    """
+
+    approximate: int | None = option(
+        None,
+        "estimate the NNGP kernel by random features of so many networks of width 32, such as 100, "
+        "for sets of thousands (default: the exact kernel)",
+        check=at_least(1),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """The settings of `evaluate`; `file` is the distilled set."""
 
@@ -98,6 +115,7 @@ class EvaluateConfig:
     set: SetConfig = SetConfig()
     reading: ReadingConfig = ReadingConfig()
     recipe: RecipeConfig = RecipeConfig()
+    estimate: EstimateConfig = EstimateConfig()
     compute: ComputeConfig = ComputeConfig()
     output: OutputConfig = OutputConfig()
 

@@ -11,6 +11,10 @@ from stillhouse.kernels.architecture import (
     Flatten,
     GlobalAvgPool,
 )
+from stillhouse.kernels.spec import KernelSpec
+
+WIDTH = 32
+"""The width of networks where none is asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,3 +59,38 @@ def feature_layers(
             weights.append(((units, width), layer.W_std, layer.b_std))
             units = width
     return FeatureLayers(tuple(weights), units, largest)
+
+
+def check_features(
+    spec: KernelSpec,
+    networks: int,
+    support: int,
+    image_shape: Sequence[int],
+    flag: str,
+    width: int = WIDTH,
+) -> None:
+    """Check that an estimate can stand in for a kernel.
+
+    Args:
+        spec: the kernel.
+        networks: how many there are to be.
+        support: images in the support set.
+        image_shape: height, width and channels.
+        flag: what asks for them, for messages.
+        width: of the networks.
+
+    Raises:
+        ValueError: if features cannot estimate it, or are fewer than the support images.
+    """
+    if spec.kind != "nngp":
+        raise ValueError(
+            f"`--{flag}`: random features are those of the NNGP kernel, and this one is the "
+            f"{spec.kind.upper()}; give --kernel=nngp, or leave --{flag} out"
+        )
+    size = feature_layers(spec.architecture, width, image_shape).size
+    if networks * size < support:
+        raise ValueError(
+            f"`--{flag}`: {networks:,} networks of width {width} have {networks * size:,} "
+            f"features, fewer than the {support:,} support images, whose kernel would be "
+            f"singular; use {-(-support // size):,} networks or more"
+        )

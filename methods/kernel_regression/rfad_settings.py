@@ -7,7 +7,11 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, rfad_cost
-from stillhouse.methods.kernel_regression.feature_layers import feature_layers
+from stillhouse.methods.kernel_regression.feature_layers import (
+    WIDTH,
+    check_features,
+    feature_layers,
+)
 from stillhouse.methods.kernel_regression.kernel_settings import (
     KERNELS,
     KernelSettings,
@@ -55,7 +59,7 @@ class RfadSettings(KernelSettings):
     )
     networks: int = option(8, "random networks of a step", check=at_least(1))
     width: int = option(
-        32, "their width; many narrow ones are worth more than few wide ones", check=at_least(1)
+        WIDTH, "their width; many narrow ones are worth more than few wide ones", check=at_least(1)
     )
     redraw: int = option(
         1,
@@ -100,13 +104,11 @@ class RfadSettings(KernelSettings):
         (spec,) = self.kernels().values()
         layers = feature_layers(spec.architecture, self.width, sizes.image_shape)
         features = self.networks * layers.size
-        if features < sizes.support:
-            raise ValueError(
-                f"`--networks`: {self.networks} networks of width {self.width} "
-                f"have {features:,} features, fewer than the {sizes.support:,} support images, "
-                f"whose kernel they cannot tell from a singular one; use "
-                f"{-(-sizes.support // layers.size)} networks or more, or a larger --width"
-            )
+        # Its features are those of the NNGP kernel, whichever scores the set.
+        nngp = dataclasses.replace(spec, kind="nngp")
+        check_features(
+            nngp, self.networks, sizes.support, sizes.image_shape, "networks", self.width
+        )
         cost = rfad_cost(
             sizes,
             targets=sizes.chunk,

@@ -296,3 +296,54 @@ def test_the_best_images_are_kept_by_training_images_that_are_held_out(
         "has no meaning for --method=label_solve"
         in stillhouse("distill", f"--dataset={spots}", "--method=label_solve", "--keep=best").err
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--redraw=0"], "`--redraw` must be a whole number, 1 or more, got 0"),
+        (["--networks=1", "--width=1", "--ipc=20"], "60 support images"),
+        (["--corruption=1"], "`--corruption` must be a share from 0 to below 1"),
+        (["--corruption=0.5", "--coordinates=dct"], "use --coordinates=pixel"),
+        (["--cached_groups=2", "--loaders=1", "--engine=launchpad"], "give one"),
+        (["--networks=100000", "--cached_groups=1000"], "fewer or narrower networks"),
+        (["--architecture=convnet"], "images of 6 x 6 pixels are too small"),
+    ],
+)
+def test_what_random_features_cannot_do_is_one_line(refused, spots, flags, says):
+    settings = ["--architecture=fc", *flags]
+    assert says in refused("distill", f"--dataset={spots}", "--method=rfad", *settings)
+
+
+def test_a_run_of_random_features_is_planned_resumed_and_scored(stillhouse, spots, bits, tmp_path):
+    flags = (f"--dataset={spots}", "--method=rfad", "--architecture=fc", "--networks=3")
+    flags += ("--nodecay", "--target_batch=96", "--eval_every=0")
+    plan = json.loads(stillhouse("plan", *flags, "--steps=6", "--json").out)
+    assert stillhouse("distill", *flags, "--steps=6", "--out=once").code == 0
+    assert stillhouse("distill", *flags, "--steps=2", "--out=twice").code == 0
+    assert stillhouse("distill", *flags, "--steps=6", "--out=twice").code == 0
+    once, twice = (load_distilled(tmp_path / name / "distilled.npz") for name in ("once", "twice"))
+    assert once.images.tobytes() == twice.images.tobytes()
+    assert once.labels.tobytes() == twice.labels.tobytes()
+    result = json.loads((tmp_path / "once" / "result.json").read_text())
+    assert (result["passes"], result["kernel_elements"]) == (
+        *(plan["passes"], plan["kernel_elements"]),
+    )
+    assert once.card.scores["softmax_scale"] > 0
+    assert once.card.recipe.kernel.kind == "nngp"
+
+
+def test_labels_may_be_solved_for_by_random_features(stillhouse, refused, spots, tmp_path):
+    flags = (f"--dataset={spots}", "--method=label_solve", "--architecture=fc", "--ipc=2")
+    flags += ("--target_batch=48",)
+    assert stillhouse("distill", *flags, "--kernel=nngp", "--out=exact").code == 0
+    more = ("--kernel=nngp", "--approximate=100")
+    plan = json.loads(stillhouse("plan", *flags, *more, "--json").out)
+    assert stillhouse("distill", *flags, *more, "--out=features").code == 0
+    exact, found = (
+        json.loads((tmp_path / name / "result.json").read_text()) for name in ("exact", "features")
+    )
+    assert found["test_accuracy"] >= exact["test_accuracy"] - 0.1
+    assert found["passes"] == plan["passes"]
+    assert found["kernel_elements"] == plan["kernel_elements"] < exact["kernel_elements"]
+    assert "give --kernel=nngp" in refused("distill", *flags, "--approximate=9", "--out=other")

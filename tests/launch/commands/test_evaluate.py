@@ -35,6 +35,17 @@ def test_what_it_scores_can_be_told_otherwise(stillhouse, finished):
     assert same["kernel"] == own["kernel"] and same["test_mse"] == own["test_mse"]
 
 
+def test_a_kernel_may_be_estimated_by_random_features(stillhouse, refused, finished):
+    exact = read(stillhouse("evaluate", finished, "--kernel=nngp", "--json"))
+    found = read(stillhouse("evaluate", finished, "--kernel=nngp", "--approximate=300", "--json"))
+    assert found["approximate"] == 300 and found["test_mse"] != exact["test_mse"]
+    assert found["test_mse"] == pytest.approx(exact["test_mse"], rel=0.2)
+    text = stillhouse("evaluate", finished, "--kernel=nngp", "--approximate=3")
+    assert "nngp by random features of 3 networks" in text.out
+    line = refused("evaluate", finished, "--approximate=3")
+    assert "this one is the NTK; give --kernel=nngp" in line
+
+
 def test_other_data_are_told_of(stillhouse, finished, spots, tmp_path):
     with np.load(spots) as archive:
         images = archive["images"][::-1].copy()
