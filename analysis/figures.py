@@ -22,14 +22,17 @@ from stillhouse.analysis.drawing import (
 from stillhouse.analysis.layout import Grid, grid_for
 from stillhouse.data.distilled import DistilledSet
 
+_MOST_BARS = 256  # beside or beneath one image, which is no more pixels wide
+
 
 def image_grid(distilled: DistilledSet, path: str | os.PathLike[str]) -> None:
     """Draw every image of a set in its original colours, with its label as bars.
 
     A title names the class where the label is largest. The bars have one scale in the whole
     picture: to the right or up is positive. Up to 20 images the bars stand beside them, each with
-    the name of its class; beyond that they stand beneath, in the order of the classes. Pixels are
-    shown on the scale of the real images, clipped; where that is not known, on the set's own.
+    the name of its class; beyond that they stand beneath, in the order of the classes. Of more
+    classes than there is room for, one bar stands for several. Pixels are shown on the scale of the
+    real images, clipped; where that is not known, on the set's own.
 
     Args:
         distilled: the set; without a transform its images are drawn as they are.
@@ -119,12 +122,22 @@ def class_names(distilled: DistilledSet) -> tuple[str, ...]:
     return tuple(str(i) for i in range(distilled.num_classes))
 
 
+def _seen(labels: np.ndarray) -> np.ndarray:
+    """Return labels of so many classes as can be told apart: of several, the farthest from zero."""
+    if labels.shape[1] <= _MOST_BARS:
+        return labels
+    edges = np.linspace(0, labels.shape[1], _MOST_BARS, endpoint=False).astype(int)
+    high = np.maximum.reduceat(labels, edges, axis=1)
+    low = np.minimum.reduceat(labels, edges, axis=1)
+    return np.where(high >= -low, high, low)
+
+
 def _draw_bars(axes: Axes, grid: Grid, labels: np.ndarray, names: Sequence[str]) -> None:
     scale = max(float(np.abs(labels).max()), 1e-12)
     low = min(float(labels.min()) / scale, 0.0)
     high = max(float(labels.max()) / scale, 0.0)
     boxes, colours, zeros = [], [], []
-    for i, label in enumerate(labels):
+    for i, label in enumerate(_seen(labels)):
         # Along a bar: from `low` to `high`; across: from class to class.
         along = (label / scale - low) / (high - low)
         zero = -low / (high - low)

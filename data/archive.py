@@ -16,6 +16,10 @@ from stillhouse.data.limits import check_unpacked
 from stillhouse.data.printing import printable
 
 _MAGIC = np.lib.format.MAGIC_PREFIX
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 # What zipfile, zlib and numpy raise on files that are cut short, altered or encrypted; OSError too,
 # for a position before the beginning. A file that cannot be opened at all is noticed before.
 _DAMAGE = (
@@ -126,12 +130,13 @@ def _check_header(archive: NpzFile, name: str) -> None:
             return  # Something else than an array, which is all that NumPy will say of it.
         file.seek(0)
         version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
+        if version not in _HEADERS:
             raise ValueError(f"an array of format {version}, which no array of numbers needs")
+        try:
+            shape, _, dtype = _HEADERS[version](file)
+        # A literal of Python that is none is told in Python's own words.
+        except (ValueError, SyntaxError, TypeError) as error:
+            raise ValueError("its header is damaged") from error
     if dtype.hasobject:
         raise ValueError("an array of Python objects")
     # Texts of no length take no room, but each becomes an object.

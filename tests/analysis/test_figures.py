@@ -47,6 +47,18 @@ def test_colours_are_those_of_the_real_images(tmp_path):
         assert min(np.abs(np.subtract(list(found), colour)).max(axis=1)) <= 1
 
 
+def test_a_bar_stands_for_several_of_very_many_classes(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Axes, "add_collection", lambda axes, bars: drawn.append(bars))
+    labels = centred_one_hot(np.array([0, 1, 29_999]), 30_000)
+    image_grid(DistilledSet(np.zeros((3, 2, 2)), labels), tmp_path / "grid.png")
+    bars, _ = drawn
+    lengths = np.array([np.ptp(path.vertices[:, 0]) for path in bars.get_paths()]).reshape(3, -1)
+    assert lengths.shape[1] < 1000
+    # The longest of each is that of its class, in its place.
+    assert lengths.argmax(axis=1).tolist() == [0, 0, lengths.shape[1] - 1]
+
+
 def test_pixels_beyond_the_real_ones_are_clipped(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(Axes, "imshow", lambda axes, image, **options: drawn.append(image))
