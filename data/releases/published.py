@@ -11,6 +11,7 @@ References:
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def with_recipe(
     *,
     source: str,
     url: str,
+    reading: Mapping[str, Any] | None = None,
 ) -> DistilledSet:
     """Return a published set with its transform and a card.
 
@@ -127,6 +129,7 @@ def with_recipe(
         transform: from `fit_published_transform`.
         source: by what name `load_dataset` finds the dataset.
         url: what errors call the set.
+        reading: how that was read, where not as usual, such as `{"image_size": "32x32"}`.
 
     Raises:
         ValueError: if set, row and dataset do not fit together, or the network is not known.
@@ -150,7 +153,7 @@ def with_recipe(
         # Only the index of KIP has the column.
         method="kip" if row.augmented is not None else "label_solve",
         kernel=kernel,
-        config=_config(row, dataset, source),
+        config={**_config(row, dataset, source), **(reading or {})},
         seed=None,
         dataset=dataset.info(),
         scores=_scores(row),

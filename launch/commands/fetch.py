@@ -27,7 +27,6 @@ from stillhouse.data.releases import (
 from stillhouse.data.releases.names import file_name
 from stillhouse.launch.errors import bad_input, one_line
 from stillhouse.launch.reading import naming_flags, read_dataset
-from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.releases import FetchConfig
 
 Complete = Callable[[DistilledSet, Row, str], DistilledSet]
@@ -65,7 +64,7 @@ def run(config: FetchConfig) -> int:
         for row, target in zip(rows, targets, strict=True):
             location = row_location(row, index, config.release.mirror)
             with naming_flags():
-                content = _content(row, location, complete, config.release.max_bytes)
+                content = _content(row, location, complete, config.reading.max_bytes)
             _put(target, content)
             fetched.append(_report(row, target, content))
             if not config.output.json:
@@ -138,7 +137,9 @@ def _completing(config: FetchConfig) -> Complete:
             )
 
         return refuse
-    dataset = read_dataset(source, ReadingConfig())  # Before anything is downloaded.
+    dataset = read_dataset(source, config.reading)  # Before anything is downloaded.
+    asked = dataclasses.asdict(config.reading)
+    reading = {k: v for k, v in asked.items() if v is not None and k != "max_bytes"}
 
     @functools.cache
     def transform(zca: bool) -> Any:
@@ -146,7 +147,9 @@ def _completing(config: FetchConfig) -> Complete:
 
     def complete(distilled: DistilledSet, row: Row, location: str) -> DistilledSet:
         known = transform(row.zca)
-        return with_recipe(distilled, row, dataset, known, source=source, url=location)
+        return with_recipe(
+            distilled, row, dataset, known, source=source, url=location, reading=reading
+        )
 
     return complete
 

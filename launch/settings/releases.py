@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.launch.settings.reading import ReadingConfig
 from stillhouse.launch.settings.run import OutputConfig
 from stillhouse.methods.options import Checked, at_least, option
 
@@ -48,7 +49,6 @@ class ReleaseConfig(Checked):
         dataset: whose training images give the transform again, where the set carries none.
         out: the file, or the folder.
         mirror: a copy of the published releases.
-        max_bytes: how large a file may be.
     """
 
     dataset: str | None = option(
@@ -61,6 +61,16 @@ class ReleaseConfig(Checked):
     mirror: str | None = option(
         None, "for kip and ls: URL or folder of a copy of storage.googleapis.com/kip-datasets"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseReadingConfig(ReadingConfig):
+    """Reading files.
+
+    Attributes:
+        max_bytes: how large a file may be.
+    """
+
     max_bytes: int | None = option(
         None,
         "how large a file may be, downloaded and unpacked (default: 2 GiB, or what disk and memory "
@@ -76,7 +86,14 @@ class FetchConfig:
     source: str
     filter: FilterConfig = FilterConfig()
     release: ReleaseConfig = ReleaseConfig()
+    reading: ReleaseReadingConfig = ReleaseReadingConfig()
     output: OutputConfig = OutputConfig()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self.reading):
+            given = getattr(self.reading, field.name) is not None
+            if given and field.name != "max_bytes" and self.release.dataset is None:
+                raise ValueError(f"`--{field.name}` needs `--dataset` beside it")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -209,6 +209,14 @@ def test_whitening_and_label_solve_are_told_by_the_row(stillhouse, published, sp
     assert found.card.config["whitening_images"] == 192 - 19
 
 
+def test_its_dataset_is_read_as_asked_for_and_so_again(stillhouse, published, spots):
+    flags = (f"--mirror={published}", f"--dataset={spots}", "--best", "--test_fraction=0.5")
+    assert stillhouse("fetch", "kip", *flags, "--out=half.npz").code == 0
+    found = evaluated(stillhouse, "half.npz")
+    assert (found["test_images"], found["same_dataset"]) == (120, True)
+    assert evaluated(stillhouse, "half.npz", "--test_fraction=0.25")["test_images"] == 60
+
+
 def test_a_published_set_needs_its_dataset(stillhouse, published, tmp_path):
     says = failed(stillhouse, tmp_path, "kip", f"--mirror={published}", "--best")
     assert "holds images and labels alone; name by --dataset the spots that" in says
@@ -257,6 +265,7 @@ def test_two_files_of_one_name_are_not_one(stillhouse, release, finished, tmp_pa
         (["--best", "--all"], "give `--best` or `--all`"),
         (["--ssize=0"], "--ssize"),
         (["--best", "--dataset=nonsense"], "unknown dataset"),
+        (["--best", "--image_size=8x8"], "`--image_size` needs `--dataset` beside it"),
     ],
 )
 def test_what_cannot_be_is_one_line(stillhouse, published, tmp_path, flags, says):
