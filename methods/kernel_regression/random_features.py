@@ -8,9 +8,12 @@ is an estimate of the NNGP kernel whose error falls as 1 / sqrt(N width), while 
 N width^2: on a processor many narrow networks are worth more than few wide ones.
 """
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,6 +45,7 @@ class RandomFeatures:
         architecture: the layers; ReLU and average pools, as the exact kernels have them.
         width: channels of every convolution, units of every hidden dense layer.
         image_shape: height, width and channels.
+        on_cpu: compute on the processor, whatever JAX's default device is.
 
     Attributes:
         size: how many features an image has, d.
@@ -56,13 +60,18 @@ class RandomFeatures:
     """
 
     def __init__(
-        self, architecture: Architecture, width: int, image_shape: tuple[int, int, int]
+        self,
+        architecture: Architecture,
+        width: int,
+        image_shape: tuple[int, int, int],
+        on_cpu: bool = False,
     ) -> None:
         architecture.check_image(*image_shape[:2])
         layers = feature_layers(architecture, width, image_shape)
         self._weights, self.size = layers.weights, layers.size
         self.chunk = max(_CACHE // (4 * layers.largest), 1)
-        if jax.default_backend() != "cpu":
+        self._on_cpu = on_cpu
+        if not on_cpu and jax.default_backend() != "cpu":
             self.chunk = _WHOLE
         forward = functools.partial(_features, architecture)
 
@@ -95,8 +104,9 @@ class RandomFeatures:
         Memory is that of the features and of one chunk.
         """
         weights, found = self.draw(seed), np.empty((len(images), self.size), np.float32)
-        for part, x in self._chunks(images):
-            found[part] = self._forward(weights, x)[: part.stop - part.start]
+        with self._device():
+            for part, x in self._chunks(images):
+                found[part] = self._forward(weights, x)[: part.stop - part.start]
         return found
 
     def pull_back(self, seed: int, images: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -108,9 +118,15 @@ class RandomFeatures:
             g: the cotangent of the features, float32 `[n, d]`.
         """
         weights, found = self.draw(seed), np.empty_like(images)
-        for (part, x), (_, some) in zip(self._chunks(images), self._chunks(g), strict=True):
-            found[part] = self._backward(weights, x, some)[: part.stop - part.start]
+        with self._device():
+            for (part, x), (_, some) in zip(self._chunks(images), self._chunks(g), strict=True):
+                found[part] = self._backward(weights, x, some)[: part.stop - part.start]
         return found
+
+    def _device(self) -> AbstractContextManager[Any]:
+        if self._on_cpu:
+            return jax.default_device(jax.devices("cpu")[0])
+        return contextlib.nullcontext()
 
     def _chunks(self, arrays: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield chunks of one size, so that they are compiled once; the last one is filled up."""
@@ -126,10 +142,10 @@ class RandomFeatures:
 
 @functools.lru_cache(maxsize=8)
 def random_features(
-    architecture: Architecture, width: int, image_shape: tuple[int, int, int]
+    architecture: Architecture, width: int, image_shape: tuple[int, int, int], on_cpu: bool
 ) -> RandomFeatures:
     """Return the random networks of an architecture, compiled once a process."""
-    return RandomFeatures(architecture, width, image_shape)
+    return RandomFeatures(architecture, width, image_shape, on_cpu)
 
 
 def _features(architecture: Architecture, weights: Weights, x: jax.Array) -> jax.Array:

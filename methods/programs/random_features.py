@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from stillhouse.methods.programs.program import (
     Types,
 )
 from stillhouse.methods.programs.registry import register
+
+if TYPE_CHECKING:
+    from stillhouse.methods.kernel_regression.random_features import RandomFeatures as Networks
 
 _SEED = [((1,), np.dtype(np.int64))]
 
@@ -57,10 +60,7 @@ class RandomFeatures(Program):
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Return the features of each set."""
-        # JAX is not needed to name a program.
-        from stillhouse.methods.kernel_regression.random_features import random_features
-
-        networks = random_features(self.spec.architecture, self.width, _shape(shared[0]))
+        networks = _networks(context, self, shared[0])
         seed = int(own[0][0])
         return tuple(networks.features(seed, x) for x in shared)
 
@@ -117,9 +117,7 @@ class RandomFeaturesVjp(Program):
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Return the gradient."""
-        from stillhouse.methods.kernel_regression.random_features import random_features
-
-        networks = random_features(self.spec.architecture, self.width, _shape(shared[0]))
+        networks = _networks(context, self, shared[0])
         return (networks.pull_back(int(own[0][0]), shared[0], own[1]),)
 
     def halves(self, shared: Arrays, own: Arrays) -> Halves | None:
@@ -133,6 +131,17 @@ class RandomFeaturesVjp(Program):
     def describe(self, shared: Types, own: Types) -> str:
         """Return how many images it is about."""
         return describe_images("derivative of random features", shared)
+
+
+def _networks(
+    context: Context, program: RandomFeatures | RandomFeaturesVjp, x: Typed
+) -> "Networks":
+    """Return the networks, on the device that computes the context's kernels."""
+    # JAX is not needed to name a program.
+    from stillhouse.methods.kernel_regression.random_features import random_features
+
+    on_cpu = context.kernel(program.spec).backend == "fused"
+    return random_features(program.spec.architecture, program.width, _shape(x), on_cpu)
 
 
 def _shape(x: Typed) -> tuple[int, int, int]:
