@@ -69,13 +69,9 @@ class ProgressReporter:
         if self._shows_bar:
             self._show(progress)
         evaluated = "test_accuracy" in progress.values
-        if evaluated or now - self._line_at > self._seconds_between_lines(now):
+        if evaluated or now - self._line_at > seconds_between_lines(now - self._began):
             self._line_at = now
             self._log(f"step {progress.step}/{progress.steps}  {self._text(progress)}")
-
-    def _seconds_between_lines(self, now: float) -> float:
-        seconds = max((now - self._began) / 20, _SECONDS_BETWEEN_LINES)
-        return min(seconds, _MOST_SECONDS_BETWEEN_LINES)
 
     def _show(self, progress: Progress) -> None:
         if self._bar is None:
@@ -124,6 +120,11 @@ class ProgressReporter:
             return
         record = logging.LogRecord("absl", logging.INFO, __file__, 0, line, None, None)
         self._handler.handle(record)
+
+
+def seconds_between_lines(seconds: float) -> float:
+    """Return how long a log of what has run for so long stays silent."""
+    return min(max(seconds / 20, _SECONDS_BETWEEN_LINES), _MOST_SECONDS_BETWEEN_LINES)
 
 
 def short_time(seconds: float) -> str:

@@ -4,14 +4,13 @@ import json
 import math
 import sys
 
-from tqdm import tqdm
-
 from stillhouse.data.batches import split_chunks
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_to_plain
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.launch.bars import Bar
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.following import follow
 from stillhouse.launch.sets import (
@@ -53,17 +52,13 @@ def run(config: EvaluateConfig) -> int:
         networks = config.estimate.approximate
         computer, backend = _computer(config, spec, distilled)
         regularisation = regularisation_for(config.set, distilled)
-    chunks = tqdm(
-        split_chunks(dataset, transform, "test", _CHUNK),
-        total=math.ceil(len(dataset.y_test) / _CHUNK),
-        desc="evaluating",
-        disable=None,  # where there is no terminal
-        leave=False,
-    )
+    chunks = split_chunks(dataset, transform, "test", _CHUNK)
+    total = math.ceil(len(dataset.y_test) / _CHUNK)
     try:
-        scores = evaluate_krr(
-            computer, spec, distilled.images, distilled.labels, chunks, regularisation
-        )
+        with Bar(total, "evaluating", unit="part") as bar:
+            scores = evaluate_krr(
+                computer, spec, distilled.images, distilled.labels, bar.over(chunks), regularisation
+            )
     except (FloatingPointError, ValueError) as error:  # Values that a kernel has no use for.
         raise CommandError(one_line(error), STOPPED) from error
     own = is_own(distilled, dataset)
@@ -141,7 +136,7 @@ def _follow(
     asked, own, test = config.recipe, recipe, (dataset.x_test, dataset.y_test)
     with bad_input():
         recipe = shortened(own, steps=asked.steps, width=asked.width)
-        with tqdm(desc="networks", disable=None, leave=False) as bar:
+        with Bar(None, "training", unit="network") as bar:
             try:
                 found = follow(recipe, distilled, test, transform, asked, told=bar.update)
             except FloatingPointError as error:

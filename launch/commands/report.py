@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from stillhouse.analysis.report import (
     Command,
     Contents,
@@ -25,6 +23,7 @@ from stillhouse.analysis.report import (
 )
 from stillhouse.analysis.steps import rows_by_step
 from stillhouse.data.atomic import write_bytes
+from stillhouse.launch.bars import Bar
 from stillhouse.launch.errors import bad_input, one_line
 from stillhouse.launch.report.commands import evaluate_command, report_command, score_commands
 from stillhouse.launch.report.kernels import ChosenKernel, choose_kernels
@@ -186,10 +185,10 @@ def _krr(
 ) -> KrrTable:
     named = bool(config.page.kernels)
     passes = 1 if named else 2  # A calibration before each.
-    with tqdm(total=passes * len(chosen), desc="kernels", disable=None, leave=False) as bar:
+    with Bar(passes * len(chosen), "kernels", unit="pass") as bar:
 
         def progress(name: str) -> None:
-            bar.set_postfix_str(name)
+            bar.say(details=name)
             bar.update()
 
         return krr_table(

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from stillhouse.analysis.baselines import train_baseline
 from stillhouse.analysis.train_result import TrainResult
 from stillhouse.analysis.training import TrainConfig, TrainProgress, train_networks
@@ -18,6 +16,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load
 from stillhouse.data.siamese import siamese_augmentation
 from stillhouse.data.transforms import Transform
+from stillhouse.launch.bars import Bar
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.reading import naming_flags
 from stillhouse.launch.sets import dataset_for, is_own, transform_for
@@ -124,10 +123,10 @@ def _train_all(
     results: dict[str, TrainResult] = {}
     failures: dict[str, str] = {}
     total = config.steps * config.seeds * len(subject.names)
-    with tqdm(total=total, disable=None, leave=False, unit="step") as bar:
+    with Bar(total, "training", unit="step", at_once=True) as bar:
         for name in subject.names:
-            bar.set_description(_name(name))
-            bar.set_postfix_str("compiling")  # Which takes longer than a step, and has none yet.
+            # Compiling takes longer than a step, and has none yet.
+            bar.say(text=_name(name), details="compiling")
             try:
                 results[name] = _train(config, subject, name, bar)
                 line = _line(results[name])
@@ -140,12 +139,12 @@ def _train_all(
     return results, failures
 
 
-def _train(config: TrainConfig, subject: _Subject, name: str, bar: "tqdm[Any]") -> TrainResult:
+def _train(config: TrainConfig, subject: _Subject, name: str, bar: Bar) -> TrainResult:
     begun = subject.names.index(name) * config.seeds * config.steps
 
     def progress(now: TrainProgress) -> None:
-        bar.set_postfix_str(f"loss {now.loss:.4f}", refresh=False)
-        bar.update(begun + now.network * config.steps + now.step - bar.n)
+        bar.say(details=f"loss {now.loss:.4f}")
+        bar.update(begun + now.network * config.steps + now.step - bar.count)
 
     distilled, dataset, transform = subject.distilled, subject.dataset, subject.transform
     if name != _DISTILLED:

@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from stillhouse.analysis.report import LeftOut, Networks, SupportSet, TestImages, train_on_each
 from stillhouse.analysis.training import TrainConfig, TrainProgress, train_networks
+from stillhouse.launch.bars import Bar
 from stillhouse.launch.report.subject import Real, Subject
 from stillhouse.launch.settings.report import ReportConfig
 from stillhouse.networks import NetworkSpec
@@ -48,13 +48,13 @@ def train_for_report(
     """
     classes = np.asarray(test.labels.argmax(axis=1), np.int64)
     steps = training.steps * training.seeds * len(sets)
-    with tqdm(total=steps, desc="training", disable=None, leave=False) as bar:
+    with Bar(steps, "training", unit="step", at_once=True) as bar:
 
         def report(progress: TrainProgress) -> None:
             bar.update()
 
         def train(one: SupportSet) -> Sequence[float]:
-            bar.set_postfix_str(one.name)
+            bar.say(details=one.name)
             try:
                 result = train_networks(
                     training, one.images, one.labels, test.images, classes, progress=report

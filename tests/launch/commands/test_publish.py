@@ -61,7 +61,7 @@ def test_what_cannot_be_is_one_line(stillhouse, finished, tmp_path, flags, says)
 def test_what_is_no_set_is_one_line(refused, tmp_path):
     (tmp_path / "run").mkdir()
     assert "FILE is missing" in refused("publish", "--to=x")
-    assert "none.npz: No such file" in refused("publish", "none.npz", "--to=x")
+    assert "no such distilled set: none.npz" in refused("publish", "none.npz", "--to=x")
     assert "without a distilled.npz" in refused("publish", "run", "--to=x")
     (tmp_path / "bad.npz").write_bytes(b"bad")
     assert "bad.npz: not a .npz" in refused("publish", "bad.npz", "--to=x", "--hub=y")

@@ -208,7 +208,7 @@ def test_a_hostile_file_cannot_speak(stillhouse, finished, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["none.npz"], "none.npz: No such file"),
+        (["none.npz"], "no such distilled set: none.npz"),
         (["."], "is a folder without a distilled.npz"),
         (["{set}", "--out=page.pdf"], "must be a page that ends in .html"),
         (["{set}", "--out=no/page.html"], "no: no such folder"),
