@@ -21,7 +21,8 @@ from stillhouse.data.classes import number_classes
 from stillhouse.data.printing import printable
 from stillhouse.data.splitting import check_fraction, stratified_split
 
-_FLAT = (
+# A note that whoever learns of such images should see.
+FLAT = (
     "each train image is of one colour throughout: the classes differ in it alone, and nothing is "
     "left of it where each image's mean is taken away (zca)"
 )
@@ -82,8 +83,8 @@ class Dataset:
             )
         if all(np.array_equal(image, self.x_train[0]) for image in self.x_train[1:]):
             raise ValueError("all train images are the same: there is nothing to learn")
-        if _FLAT not in self.notes and all(_is_flat(image) for image in self.x_train):
-            object.__setattr__(self, "notes", (*self.notes, _FLAT))
+        if FLAT not in self.notes and all(_is_flat(image) for image in self.x_train):
+            object.__setattr__(self, "notes", (*self.notes, FLAT))
 
     def __repr__(self) -> str:
         shown = ", ".join(self.class_names[:10]) + (", ..." if self.num_classes > 10 else "")

@@ -13,7 +13,7 @@ import numpy as np
 
 from stillhouse.data.arguments import check_arguments, shown
 from stillhouse.data.arrays import ArrayLike
-from stillhouse.data.dataset import Dataset
+from stillhouse.data.dataset import FLAT, Dataset
 from stillhouse.data.distilled import DistilledSet, load_distilled
 from stillhouse.data.sources import dataset_from
 from stillhouse.data.sources.objects import is_dataset
@@ -111,6 +111,8 @@ def distill(
         test_fraction=test_fraction,
     )
     for note in dataset.notes:
+        if note != FLAT and isinstance(images, Dataset):
+            continue  # It was said where the dataset was made.
         warnings.warn(f"{dataset.name}: {note}", Note, stacklevel=3)  # Where `distill` is called.
     with tempfile.TemporaryDirectory(prefix="stillhouse-") as temporary:
         folder = Path(temporary) / "run" if out is None else Path(out)

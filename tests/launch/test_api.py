@@ -178,13 +178,15 @@ def test_what_is_done_to_labels_is_said(spots_arrays):
     images, labels = spots_arrays
     with pytest.warns(UserWarning, match="the labels 0, 10, 20 are numbered 0 to 2, in this order"):
         sh.distill(images, labels * 10, **SMALL)
+    # Of a dataset it was said before, but for what is odd about the images themselves.
+    sh.distill(sh.dataset_from((images, labels * 10)), **SMALL)
 
 
 @pytest.mark.parametrize("transform", ["none", "standardise", "zca-rfad", "zca-frepo"])
 def test_images_without_contrast_are_warned_of(transform):
     images = np.repeat(np.arange(40, dtype=np.uint8), 36).reshape(40, 6, 6)
     with pytest.warns(UserWarning, match="each train image is of one colour throughout"):
-        sh.distill(images, np.arange(40) % 2, transform=transform, **SMALL)
+        sh.distill(sh.dataset_from((images, np.arange(40) % 2)), transform=transform, **SMALL)
 
 
 def test_a_batch_that_a_rare_class_shrinks_is_warned_of(spots_arrays):
