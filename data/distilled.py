@@ -201,6 +201,8 @@ def set_file(path: str | os.PathLike[str]) -> Path:
     if not file.is_dir():
         return file
     inside = file / "distilled.npz"
+    if not inside.exists() and (file / "config.json").exists():
+        raise ValueError(f"{file} is a run without a distilled.npz, which comes at its end")
     if not inside.exists():
         raise ValueError(f"{file} is a folder without a distilled.npz; name the file")
     return inside

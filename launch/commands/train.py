@@ -13,13 +13,12 @@ from stillhouse.analysis.training import TrainConfig, TrainProgress, train_netwo
 from stillhouse.analysis.training_figures import training_curves
 from stillhouse.data.atomic import write_bytes
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.distilled import DistilledSet, load
+from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.siamese import siamese_augmentation
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.bars import Bar
 from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
-from stillhouse.launch.reading import naming_flags
-from stillhouse.launch.sets import dataset_for, is_own, transform_for
+from stillhouse.launch.sets import dataset_for, is_own, load_set, transform_for
 from stillhouse.launch.settings.sets import SetConfig
 from stillhouse.launch.settings.train import TrainConfig as Settings
 from stillhouse.methods.coresets import check_support_size
@@ -93,8 +92,7 @@ def _folder(settings: Settings) -> Path | None:
 
 def _subject(settings: Settings) -> _Subject:
     asked = SetConfig(dataset=settings.data.dataset, transform=settings.data.transform)
-    with naming_flags():
-        distilled = load(settings.file, max_bytes=settings.reading.max_bytes)
+    distilled = load_set(settings.file, settings.reading.max_bytes)
     dataset = dataset_for(asked, settings.file, distilled, settings.reading)
     transform = transform_for(asked, settings.file, distilled, dataset)
     baselines = tuple(name for name in settings.data.baseline if name != "none")

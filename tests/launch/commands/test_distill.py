@@ -257,6 +257,10 @@ def test_an_unfinished_run_can_be_looked_at(stillhouse, spots, tmp_path, monkeyp
         done = stillhouse(command, "run", flag)
         assert done.code == 0, done.err
         assert "run is not finished; this is its checkpoint of step" in done.err
+    trained = stillhouse("train", "run", "--network=mlp", "--width=4", "--depth=1", "--steps=2")
+    assert trained.code == 0 and "run is not finished" in trained.err
+    done = stillhouse("publish", "run", "--to=release")
+    assert done.code == 2 and "run is a run without a distilled.npz, which comes" in done.err
     assert json.loads(stillhouse("evaluate", "run", "--json").out)["same_dataset"] is True
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
