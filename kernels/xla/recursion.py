@@ -260,7 +260,7 @@ class _Shifted(NamedTuple):
         ri, rj = self.radius
         h, w = self.padded.shape[0] - 2 * ri, self.padded.shape[1] - 2 * rj
         rows = lax.dynamic_slice_in_dim(self.padded, di, h, axis=0)
-        return jnp.stack([rows[:, dj : dj + w] for dj in range(2 * rj + 1)])
+        return jnp.stack([lax.slice_in_dim(rows, dj, dj + w, axis=1) for dj in range(2 * rj + 1)])
 
 
 def _image_covariances(x1: Array, shifted: Array) -> Array:
