@@ -2,12 +2,14 @@
 
 import os
 import subprocess
+import sys
+from typing import TYPE_CHECKING
 
-import jax
 from absl import logging
 from threadpoolctl import threadpool_limits
 
-from stillhouse.launch.settings.run import DistillConfig
+if TYPE_CHECKING:
+    from stillhouse.launch.settings.run import DistillConfig
 
 # Of a GPU's memory that others have: more than a driver and a display need.
 _SHARED = 0.1
@@ -32,7 +34,7 @@ def use_device(device: str, threads: int | None = None) -> None:
     if threads is not None:
         use_threads(threads)
     if device == "cpu":
-        jax.config.update("jax_platforms", "cpu")
+        _keep_to_cpu()
         return
     # The numbers that nvidia-smi shows, on hosts of several models too.
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
@@ -46,17 +48,29 @@ def use_device(device: str, threads: int | None = None) -> None:
 
 def use_threads(threads: int) -> None:
     """Let linear algebra and XLA use so many threads, before JAX looks for devices."""
+    # It brings a BLAS of its own; what is loaded only later is not limited.
+    import scipy.linalg  # noqa: F401
+
     os.environ["NPROC"] = str(threads)  # Where XLA looks for the size of its thread pool.
     threadpool_limits(threads)
 
 
-def use_threads_of(config: DistillConfig) -> None:
+def use_threads_of(config: "DistillConfig") -> None:
     """Let this process use the threads that its tasks are to have, where their bits go with these.
 
     Nothing is done where workers compute them, or where the method's bits do not depend on it.
     """
     if config.engine.engine == "local" and config.own.threads and config.compute.threads:
         use_threads(config.compute.threads)
+
+
+def _keep_to_cpu() -> None:
+    """Have JAX look for nothing but the processor; the fused loops do not need it at all."""
+    os.environ["JAX_PLATFORMS"] = "cpu"  # Where it looks when it is imported.
+    if "jax" in sys.modules:
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
 
 
 def _visible(number: int) -> str:
@@ -89,6 +103,8 @@ def _share_memory(name: str) -> None:
 
 
 def _check_gpu(device: str) -> None:
+    import jax
+
     try:
         found = jax.default_backend()
     except RuntimeError as error:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from stillhouse.analysis.figures import curves
-from stillhouse.analysis.steps import draw_set
 from stillhouse.data.archive import write_npz
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.distilled import load_distilled, space_arrays
@@ -189,6 +187,10 @@ def _work(result: Mapping[str, Any]) -> str:
 
 def _draw(job: Job) -> None:
     """Draw what pictures there are not."""
+    # Matplotlib is not needed to start.
+    from stillhouse.analysis.figures import curves
+    from stillhouse.analysis.steps import draw_set
+
     if not job.folder.picture.exists():
         draw_set(load_distilled(job.folder.distilled), job.folder.picture)
     if not job.folder.curves.exists():

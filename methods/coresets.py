@@ -5,7 +5,6 @@ with their integer labels. All are pure functions of their arguments, the seed a
 """
 
 import numpy as np
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stillhouse.data.sampling import rng_for
@@ -49,6 +48,9 @@ def kmeans_centres(
         Wang, Zhu, Torralba, Efros. Dataset Distillation. 2018,
         https://arxiv.org/abs/1811.10959 (the k-means baseline)
     """
+    # It takes as long to import as all the rest of a run; most runs begin with none.
+    from sklearn.cluster import KMeans
+
     members = _members(images, labels, size, num_classes)
     ipc = size // num_classes
     centres = []

@@ -14,6 +14,7 @@ from stillhouse.kernels.threads import default_threads
 from stillhouse.launch.engines import nodes
 from stillhouse.launch.engines.processes import Crowd, Node, NodeFailedError, commands_of
 from stillhouse.launch.engines.serving import leave_gpus_to_workers
+from stillhouse.launch.engines.worker_node import run_worker
 from stillhouse.launch.errors import INTERRUPTED, STOPPED, TERMINATED, CommandError
 from stillhouse.launch.jobs import AnyConfig, AnyJob
 from stillhouse.launch.signals import CaughtSignals
@@ -47,7 +48,7 @@ def build_program(config: AnyConfig, devices: Sequence[str] = ("cpu",)) -> lp.Pr
     with program.group("worker"):
         for index in range(engine.workers):
             device = devices[index % len(devices)]
-            program.add_node(lp.PyNode(nodes.run_worker, server, launcher, device, threads))
+            program.add_node(lp.PyNode(run_worker, server, launcher, device, threads))
     if engine.loaders:
         with program.group("loader"):
             for index in range(engine.loaders):
@@ -143,9 +144,11 @@ class LaunchpadEngine:
 
 def _devices(backend: str) -> tuple[str, ...]:
     """Return what the workers of this host compute on."""
+    if backend == "fused":
+        return ("cpu",)
     import jax
 
-    if backend == "fused" or jax.default_backend() != "gpu":
+    if jax.default_backend() != "gpu":
         return ("cpu",)
     return tuple(f"gpu:{i}" for i in range(jax.local_device_count()))
 

@@ -1,33 +1,23 @@
-"""What the nodes of the Launchpad program do, each in a process of its own."""
+"""What the server, the queue and the loaders of the Launchpad program do, each in its process."""
 
-import contextlib
 import functools
 import os
 import signal
-import socket
 import sys
-import threading
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import launchpad as lp
 
-from stillhouse.launch.devices import use_device
 from stillhouse.launch.engines import loaders
-from stillhouse.launch.engines.courier_client import CourierServer
-from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.processes import end_with_parent
 from stillhouse.launch.engines.serving import run_served
-from stillhouse.launch.errors import BAD_INPUT, INTERRUPTED, TERMINATED, CommandError, bad_input
+from stillhouse.launch.engines.worker_node import as_node
+from stillhouse.launch.errors import INTERRUPTED, TERMINATED, CommandError, bad_input
 from stillhouse.launch.jobs import AnyConfig, command_of, prepare_any
 from stillhouse.launch.logs import start_logging
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
-from stillhouse.workers.loop import Refused, work
-
-_POLL_SECONDS = 0.1
 
 
 class ServerNode(lp.CourierNode):
@@ -82,34 +72,9 @@ class Server:
             return serve(batches=functools.partial(loaders.loaded_batches, arrivals=arrivals))
 
 
-def run_worker(server: Any, launcher: int, device: str, threads: int) -> None:
-    """Be a worker of the server until there is nothing more to do.
-
-    Args:
-        server: a `courier.Client` of it.
-        launcher: the process that starts the nodes.
-        device: what computes.
-        threads: how many it may use of the processor.
-    """
-    with _node(launcher) as stopped:
-        use_device(device, threads)
-        _wait_for(server.address, stopped)
-        try:
-            # A server that has gone comes back, or the launcher ends all.
-            work(
-                CourierServer(server.address),
-                device=device,
-                threads=threads,
-                should_stop=stopped.is_set,
-            )
-        except Refused as error:
-            print(f"stillhouse distill: error: {error}", file=sys.stderr)
-            sys.exit(BAD_INPUT)
-
-
 def run_loader(config: DistillConfig, launcher: int, queue: Any, index: int) -> None:
     """Be one of the loaders, until the last step's batch is in the queue."""
-    with _node(launcher) as stopped:
+    with as_node(launcher) as stopped:
         job = prepare(config, for_real=False)
         count = config.engine.loaders
         loaders.load(job, queue, index=index, loaders=count, should_stop=stopped.is_set)
@@ -121,26 +86,3 @@ def queue_tables(launcher: int, count: int) -> list[Any]:
     # It holds nothing that could not be made again, so it need not be told gently.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return loaders.queue_tables(count)
-
-
-@contextlib.contextmanager
-def _node(launcher: int) -> Iterator[threading.Event]:
-    """Give the event that SIGTERM sets; the end of the launcher is the end of this process."""
-    end_with_parent(launcher)
-    start_logging()
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-
-    # Launchpad's own handler writes to the terminal, and kills after ten seconds.
-    signal.signal(signal.SIGTERM, stop)
-    yield stopped
-
-
-def _wait_for(address: str, stopped: threading.Event) -> None:
-    """Wait until somebody listens; a worker would ask ever less often, and say so."""
-    while not stopped.wait(_POLL_SECONDS):
-        with contextlib.suppress(OSError):
-            socket.create_connection(parse_address(address, "server"), timeout=1.0).close()
-            return
