@@ -35,11 +35,13 @@ lint:
 	  cd "$$venv/typecheck" && \
 	  "$$venv/bin/python" -m mypy --config-file "$(CURDIR)/pyproject.toml" -p stillhouse
 
-# Files of tests run side by side, one to a core; TESTERS=0 runs all of them one after another.
+# Files of tests run side by side, one to a core, in the order of tests/conftest.py; TESTERS=0 runs
+# all of them one after another.
 TESTERS = auto
 
 test: lint
-	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadgroup $(ARGS)
+	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadgroup \
+	  --no-loadscope-reorder $(ARGS)
 
 oracle:
 	@$(VENV) && "$$venv/bin/python" benchmarks/oracle.py $(ARGS)

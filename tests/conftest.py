@@ -4,8 +4,18 @@ from pathlib import Path
 
 import pytest
 
+_HERE = Path(__file__).parent
 # These start processes of their own, and wait for their signs of life: one file after another.
-_ALONE = Path(__file__).parent / "launch" / "engines"
+_ALONE = _HERE / "launch" / "engines"
+# What takes longest begins first: what is left at the end is short, and no process waits for
+# another. The second compiles loops that most of the others then find on disk.
+_FIRST = (
+    _ALONE,
+    _HERE / "kernels" / "cuda" / "test_backend.py",
+    _HERE / "kernels" / "xla" / "test_backend.py",
+    _HERE / "launch" / "test_interruption.py",
+    _HERE / "benchmarks" / "test_oracle.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -13,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep the tests of a file together, which share what they compile."""
     if not config.pluginmanager.hasplugin("xdist"):
         return
+    items.sort(key=_rank)
     for item in items:
         alone = _ALONE in item.path.parents
         item.add_marker(pytest.mark.xdist_group("engines" if alone else str(item.path)))
+
+
+def _rank(item: pytest.Item) -> int:
+    own = (item.path, *item.path.parents)
+    return next((rank for rank, path in enumerate(_FIRST) if path in own), len(_FIRST))

@@ -132,7 +132,7 @@ def test_results_do_not_depend_on_threads_or_on_what_is_beside():
 
 
 @pytest.mark.parametrize("b_std", [0.0, 0.1])
-def test_blank_constant_and_repeated_images_stay_finite(b_std):
+def test_blank_constant_and_repeated_images_stay_finite(quickly_compiled, b_std):
     found = xla(KernelSpec(convnet(1, b_std=b_std)))
     x = images(5, (5, 4, 1))
     x[0] = 0.0
