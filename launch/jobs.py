@@ -1,11 +1,11 @@
 """Whatever an engine may run: a distillation, or the training of a pool."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.job import Job
 from stillhouse.launch.prepare import prepare
-from stillhouse.launch.pretraining import PretrainJob, prepare_pretraining, run_pretraining
 from stillhouse.launch.running import run_job
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.run import DistillConfig
@@ -13,7 +13,11 @@ from stillhouse.launch.signals import StopSignals
 from stillhouse.server.device_kinds import DeviceKinds, kinds_of_folder
 from stillhouse.server.schedule import Progress
 
-AnyJob = Job | PretrainJob
+# Finite networks bring libraries that a distillation by kernels does not wait for.
+if TYPE_CHECKING:
+    from stillhouse.launch.pretraining import PretrainJob
+
+AnyJob: TypeAlias = "Job | PretrainJob"
 AnyConfig = DistillConfig | PretrainConfig
 
 
@@ -25,6 +29,8 @@ def prepare_any(config: AnyConfig) -> AnyJob:
         OSError: if a file or folder cannot be read or written.
     """
     if isinstance(config, PretrainConfig):
+        from stillhouse.launch.pretraining import prepare_pretraining
+
         return prepare_pretraining(config)
     return prepare(config)
 
@@ -37,7 +43,7 @@ def kinds_for(job: AnyJob) -> DeviceKinds:
         OSError: if its folder cannot be read.
     """
     # The networks of a pool are each computed by one worker, and a pool that grows may be mixed.
-    before = () if isinstance(job, PretrainJob) else kinds_of_folder(job.folder)
+    before = kinds_of_folder(job.folder) if isinstance(job, Job) else ()
     return DeviceKinds(before, any_device=job.config.engine.any_device)
 
 
@@ -54,9 +60,11 @@ def run_any(
     Raises:
         CommandError: if its folder is in use, or it was stopped.
     """
-    if isinstance(job, PretrainJob):
-        return run_pretraining(job, signals=signals, on_progress=on_progress)
-    return run_job(job, signals=signals, kinds=kinds, on_progress=on_progress, batches=batches)
+    if isinstance(job, Job):
+        return run_job(job, signals=signals, kinds=kinds, on_progress=on_progress, batches=batches)
+    from stillhouse.launch.pretraining import run_pretraining
+
+    return run_pretraining(job, signals=signals, on_progress=on_progress)
 
 
 def command_of(config: AnyConfig) -> str:
