@@ -9,6 +9,9 @@ repeats alternate between backends, and the fastest counts. "forward + vjp" is `
 input, which recomputes the forward pass. Blocks have the size that suits the backend:
 neural_tangents takes few pairs at once. Errors are the largest difference over the largest entry,
 against the same kernel in float64 (neural_tangents where it is installed, xla elsewhere).
+
+Of the backends in float32 a second table says what near pairs cost: the search for them, which is a
+part of every block, beside the whole block in the same process; and one of them, in float64.
 """
 
 import argparse
@@ -27,6 +30,11 @@ import numpy as np
 import oracle
 
 from stillhouse.kernels import KernelSpec, convnet, kernel
+from stillhouse.kernels.fused.lanes import LANES
+from stillhouse.kernels.fused.listed import ListedPairs
+from stillhouse.kernels.fused.near import NearImages
+from stillhouse.kernels.fused.refined import RefinedKernel
+from stillhouse.kernels.threads import Workers
 
 SIZES = ("8x8x1", "16x16x3", "28x28x1", "32x32x3")
 # Pairs in a block, at each width of the image: a second or so of work.
@@ -41,7 +49,11 @@ CHECKED = (4, 6)  # images on either side of the block whose error is measured
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What one process found: milliseconds per element, errors, and its peak memory."""
+    """What one process found: milliseconds per element, errors, and its peak memory.
+
+    `search` is what of `forward` and of `vjp` looks for near pairs, and `near` what one of those
+    costs besides, forwards; both are 0 where float32 is taken as it is.
+    """
 
     backend: str
     size: str
@@ -51,6 +63,8 @@ class Measured:
     vjp_error: float
     peak_gb: float
     first_call: float
+    search: float = 0.0
+    near: float = 0.0
 
 
 def main() -> None:
@@ -68,10 +82,10 @@ def main() -> None:
         print(json.dumps(child(*options.child, options.threads)))
         return
     rows = [row for size in options.sizes for row in compare(size, options)]
-    lines = table(rows)
-    print("\n".join(lines))
+    lines, near = table(rows), near_table(rows)
+    print("\n".join([*lines, "", *near]))
     if options.write:
-        (options.write / "kernels.md").write_text(report(lines, options))
+        (options.write / "kernels.md").write_text(report(lines, near, options))
         plot(rows, options.write / "kernels.png")
 
 
@@ -95,6 +109,8 @@ def fastest(runs: list[Measured]) -> Measured:
         forward=min(r.forward for r in runs),
         vjp=min(r.vjp for r in runs),
         first_call=min(r.first_call for r in runs),
+        search=min(r.search for r in runs),
+        near=min(r.near for r in runs),
         peak_gb=max(r.peak_gb for r in runs),
     )
 
@@ -134,6 +150,9 @@ def child(backend: str, size: str, path: str, threads: int) -> dict:
     cotangent = rng.normal(size=(n1, n2)).astype(np.float32)
     forward, first = seconds(lambda: found.block(x1, x2))
     vjp, first_vjp = seconds(lambda: found.vjp(x1, x2, cotangent, wrt=(0,)))
+    search = near = 0.0
+    if isinstance(found, RefinedKernel):
+        search, near = near_costs(spec, x1, x2, threads)
     return dataclasses.asdict(
         Measured(
             backend=backend,
@@ -144,8 +163,24 @@ def child(backend: str, size: str, path: str, threads: int) -> dict:
             vjp_error=errors[1],
             peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             first_call=first + first_vjp,
+            search=1e3 * search / (n1 * n2),
+            near=1e3 * near,
         )
     )
+
+
+def near_costs(
+    spec: KernelSpec, x1: np.ndarray, x2: np.ndarray, threads: int
+) -> tuple[float, float]:
+    """Return the seconds of the search for near pairs in a block, and those of one near pair."""
+    count = 2 * LANES * threads
+    one = x1[np.arange(count) % len(x1)]
+    other = one + np.float32(1e-3)
+    listed = ListedPairs(spec, x1.shape[1:])
+    with Workers(threads) as workers:
+        search, _ = seconds(lambda: NearImages(spec.architecture).pairs(x1, x2, workers))
+        near, _ = seconds(lambda: listed.pairs(one, other, workers))
+    return search, near / count
 
 
 def seconds(function: object) -> tuple[float, float]:
@@ -181,7 +216,21 @@ def table(rows: list[Measured]) -> list[str]:
     return lines
 
 
-def report(lines: list[str], options: argparse.Namespace) -> str:
+def near_table(rows: list[Measured]) -> list[str]:
+    return [
+        "| image | backend | search for near pairs, of forward | of forward + vjp "
+        "| a near pair besides, ms |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {r.size} | {r.backend} | {r.search / r.forward:.1%} | {r.search / r.vjp:.1%} "
+            f"| {r.near:.3g} |"
+            for r in rows
+            if r.search
+        ),
+    ]
+
+
+def report(lines: list[str], near: list[str], options: argparse.Namespace) -> str:
     import jax
 
     command = f"python benchmarks/kernels.py --repeats {options.repeats} --write docs"
@@ -195,6 +244,12 @@ def report(lines: list[str], options: argparse.Namespace) -> str:
             "input. Errors are against float64.",
             "",
             *lines,
+            "",
+            "Pairs of images that float32 cannot tell apart go through float64 "
+            "([digits](mathematics.md#digits)). The search for them is a part of each block and of "
+            "the times above.",
+            "",
+            *near,
             "",
             "![Milliseconds for one kernel element, by backend and image size](kernels.png)",
             "",

@@ -30,9 +30,10 @@ ROWS, COLUMNS = 128, 32
 # Operations at one covariance n[d][p], t[d][p], by the line of the recursion.
 CONV = 4 + 4 + 2 + 2  # both windows of n and of t, scale and bias of n, scale and n of t
 FIRST_CONV = 2 + 2 + 2  # there t = n
-RELU = 1 + 1 + 2 + 15 + 12 + 1 + 2 + 2  # s.d., c, root, k0's and k1's polynomials, both halves
+ANGLE = 1 + 6 + 1 + 2 + 18 + 2  # 1 / sqrt(P Q), P Q - n^2, its root, c and 1 - |c|, polynomial
+RELU = ANGLE + 1 + 5 + 1  # k0, n', t'
 POOL = 2
-RELU_GRADIENT = 3 + 2 + 15 + 12 + 1 + 2 + 2 + 2 + 1 + 3 + 1 + 2 + 2 + 1
+RELU_GRADIENT = ANGLE + 1 + 2 + 1 + 1 + 2 + 1 + 2 + 2 + 1  # k0, both factors; by line from there
 CONV_GRADIENT = 2 * (2 + 2 + 1)  # windows of g_n and g_t, columns then rows, and the scale
 FIRST_CONV_GRADIENT = 2 + 2 + 1
 
@@ -153,8 +154,8 @@ def report(lines: list[str]) -> str:
     tail = [
         "",
         "The peak is that of multiply-adds alone, which count twice. About half of the loops'",
-        "operations pair up as such; each covariance also waits for a division and a root (two and",
-        "one in the vjp), which share a slow unit, and passes through the windows of its level by",
+        "operations pair up as such; each covariance also waits for a root (in the vjp for a",
+        "division too, in the same slow unit), and passes through the windows of its level by",
         "loads and stores. All of that stays in the first two caches: only the images come from",
         "memory, so the loops scale with the cores.",
     ]

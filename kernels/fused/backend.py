@@ -18,7 +18,7 @@ class FusedKernel(RefinedKernel):
 
     Results do not depend on the number of threads. Besides arguments and results a call needs some
     tens of megabytes for each thread, whatever the block. A global average behind pools needs the
-    covariances of all pairs of pooled pixels: 17 MB for each thread in a vjp at 32 x 32, 270 MB at
+    covariances of all pairs of pooled pixels: 18 MB for each thread in a vjp at 32 x 32, 286 MB at
     64 x 64, and the fourth power of the side in general. Near pairs, in float64, need twice as much
     besides.
 

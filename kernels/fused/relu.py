@@ -28,16 +28,15 @@ from stillhouse.kernels.fused.lanes import (
 _ZERO, _QUARTER, _HALF, _ONE = map(np.float32, (0, 0.25, 0.5, 1))
 _OVER_2PI = np.float32(1 / (2 * np.pi))
 
-# p / (2 pi)
-_P0 = np.float32(0.33333771 / (2 * np.pi))
-_P1 = np.float32(0.13320071 / (2 * np.pi))
-_P2 = np.float32(0.05862599 / (2 * np.pi))
-_P3 = np.float32(0.01699128 / (2 * np.pi))
-_P4 = np.float32(0.0388232 / (2 * np.pi))
-_P5 = np.float32(-0.04786662 / (2 * np.pi))
-_P6 = np.float32(0.06467831 / (2 * np.pi))
-_P7 = np.float32(-0.03969921 / (2 * np.pi))
-_P8 = np.float32(0.01270494 / (2 * np.pi))
+# 1 + g p(g), by rising powers of g.
+ANGLE_OVER_SINE = (
+    *(1.0, 0.33333771, 0.13320071, 0.05862599, 0.01699128, 0.0388232),
+    *(-0.04786662, 0.06467831, -0.03969921, 0.01270494),
+)
+# p / (2 pi), a constant each, which the loops need.
+_P0, _P1, _P2, _P3, _P4, _P5, _P6, _P7, _P8 = (
+    np.float32(coefficient / (2 * np.pi)) for coefficient in ANGLE_OVER_SINE[1:]
+)
 
 
 @inlined

@@ -13,44 +13,32 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from stillhouse.kernels.fused.relu import ANGLE_OVER_SINE
+
 Array = jax.Array
 
-# Abramowitz and Stegun 4.4.46: acos(a) = sqrt(1 - a) p(a) on [0, 1], to 2e-8.
-_ACOS = (
-    -0.0012624911,
-    0.0066700901,
-    -0.0170881256,
-    0.0308918810,
-    -0.0501743046,
-    0.0889789874,
-    -0.2145988016,
-    1.5707963050,
-)
-# The 1 - |c| that rounding leaves of equal patches, by the size of a number.
-_EQUAL = {4: 5e-7, 8: 4e-15}
+# The sine that rounding leaves of equal patches, by the size of a number.
+_EQUAL = {4: 1e-3, 8: 9e-8}
+_OVER_2PI = 1 / (2 * math.pi)
 
 
 class Variances(NamedTuple):
-    """The variances before a ReLU, with the roots that every displacement would need again.
+    """The variances before a ReLU, with what every displacement would need again.
 
     Attributes:
         value: the variances V; gradients flow to these alone.
-        root: sqrt(V).
         inverse_root: 1 / sqrt(V); 1 where V is 0, whose covariances are 0 too, so that c = 0. The
             padding beyond an image puts a 0 here, which tells it from a pixel without variance.
     """
 
     value: Array
-    root: Array
     inverse_root: Array
 
 
 def with_roots(value: Array) -> Variances:
-    """Return variances with their roots, as constants to differentiation."""
-    alive = value > 0
-    root = jnp.sqrt(jnp.where(alive, value, 1))
-    roots = jnp.where(alive, root, 0), 1 / root
-    return Variances(value, *map(lax.stop_gradient, roots))
+    """Return variances with their inverse roots, as constants to differentiation."""
+    root = jnp.sqrt(jnp.where(value > 0, value, 1))
+    return Variances(value, lax.stop_gradient(1 / root))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -79,30 +67,6 @@ def _box_backward(width: int, axis: int, _: None, cotangent: Array) -> tuple[Arr
 box.defvjp(_box_forward, _box_backward)
 
 
-def _angle(n: Array, p: Array, q: Array, inverse: Array) -> tuple[Array, Array]:
-    """Return k0 = (pi - acos c) / (2 pi) and sin(acos c), where c = n / sqrt(P Q).
-
-    1 - c is taken from the differences u = P - n and v = Q - n where P and Q are alike, for then
-    these are exact: (1 - c) (1 + c) P Q = n (u + v) + u v. Patches that are equal or opposite up to
-    rounding are taken to be so: the sine is 0 there.
-    """
-    cosine = n * inverse
-    magnitude = jnp.abs(cosine)
-    u, v = p - n, q - n
-    close = (n * (u + v) + u * v) * inverse**2 / (1 + magnitude)
-    gap = jnp.where(jnp.abs(p - q) < n / 2, close, 1 - magnitude)
-    root = jnp.sqrt(jnp.where(gap > _EQUAL[cosine.dtype.itemsize], gap, 0))
-    sine = root * jnp.sqrt(1 + magnitude)
-    if cosine.dtype == jnp.float32:
-        acos = jnp.full_like(magnitude, _ACOS[0])
-        for coefficient in _ACOS[1:]:
-            acos = acos * magnitude + coefficient
-        acos = acos * root
-    else:
-        acos = jnp.arctan2(sine, magnitude)
-    return jnp.where(cosine < 0, acos, math.pi - acos) / (2 * math.pi), sine
-
-
 @jax.custom_vjp
 def relu(
     n: Array, t: Array | None, p: Variances, q: Variances, exact: Array | None
@@ -124,21 +88,42 @@ def relu(
     References:
         Cho, Saul. Kernel Methods for Deep Learning. NeurIPS 2009.
     """
-    k0, sine, scale, _ = _relu_parts(n, p, q, exact)
-    n_out = scale * sine / (2 * math.pi) + k0 * n
-    return n_out, None if t is None else t * k0
+    k0, h = _relu_parts(n, p, q, exact)
+    return h * _OVER_2PI + k0 * n, None if t is None else t * k0
 
 
-def _relu_parts(
-    n: Array, p: Variances, q: Variances, exact: Array | None
-) -> tuple[Array, Array, Array, Array]:
+def _relu_parts(n: Array, p: Variances, q: Variances, exact: Array | None) -> tuple[Array, Array]:
+    """Return k0 and h = sqrt(P Q - n^2), which is sqrt(P Q) sin(acos c).
+
+    P Q - n^2 is taken from differences, which are exact where P, Q and |n| are nearly equal: with
+    m = |n| and the smaller and the larger of P and Q it is small (large - m) + m (small - m), whose
+    terms are never much larger than P Q. Patches that are equal or opposite up to rounding are
+    taken to be so: h is 0 there. Without variance c is 0.
+    """
     inverse = p.inverse_root * q.inverse_root
-    scale = p.root * q.root
-    k0, sine = _angle(n, p.value, q.value, inverse)
+    magnitude = jnp.abs(n)
+    small, large = jnp.minimum(p.value, q.value), jnp.maximum(p.value, q.value)
+    square = small * (large - magnitude) + magnitude * (small - magnitude)
+    h = jnp.sqrt(jnp.maximum(square, 0))
+    differ = h * inverse > _EQUAL[n.dtype.itemsize]
     if exact is not None:
-        k0 = jnp.where(exact, 0.5, k0)
-        sine = jnp.where(exact, 0, sine)
-    return jnp.where(inverse > 0, k0, 0), sine, scale, inverse
+        differ &= ~exact
+    h = jnp.where(differ, h, 0)
+    angle = _angle(magnitude * inverse, h * inverse)
+    k0 = jnp.where(n < 0, angle, 0.5 - angle)
+    dead = 0.25 if exact is None else jnp.where(exact, 0.5, 0.25)
+    return jnp.where(small > 0, k0, jnp.where(inverse > 0, dead, 0)), h
+
+
+def _angle(cosine: Array, sine: Array) -> Array:
+    """Return an angle between 0 and pi / 2, over 2 pi."""
+    if cosine.dtype == jnp.float64:
+        return jnp.arctan2(sine, cosine) * _OVER_2PI
+    gap = 1 - cosine
+    ratio = jnp.full_like(gap, ANGLE_OVER_SINE[-1] * _OVER_2PI)
+    for coefficient in ANGLE_OVER_SINE[-2::-1]:
+        ratio = ratio * gap + coefficient * _OVER_2PI
+    return sine * ratio
 
 
 _Residuals = tuple[Array, Array | None, Variances, Variances, Array | None]
@@ -156,26 +141,24 @@ def _relu_backward(
     """The adjoint in closed form: the derivatives through c, P and Q share most of their terms."""
     n, t, p, q, exact = residuals
     cot_n, cot_t = cotangents
-    k0, sine, scale, inverse = _relu_parts(n, p, q, exact)
+    k0, h = _relu_parts(n, p, q, exact)
     grad_n = cot_n * k0
-    through_variance = cot_n * sine * scale / (4 * math.pi)
+    through_variance = cot_n * h * (_OVER_2PI / 2)
     grad_t = None
     if t is not None:
         assert cot_t is not None  # an NTK out has an NTK in
         grad_t = cot_t * k0
-        equal = sine == 0  # or opposite: there the singular terms cancel
-        slope = cot_t * t * inverse / (jnp.where(equal, 1, sine) * (2 * math.pi))
-        slope = jnp.where(equal, 0, slope)
+        differ = h > 0  # where not, equal or opposite patches, the singular terms cancel
+        slope = jnp.where(differ, cot_t * t * _OVER_2PI / jnp.where(differ, h, 1), 0)
         grad_n = grad_n + slope
         through_variance = through_variance - slope * n / 2
     grad_p = _sum_to(through_variance, p.value) * p.inverse_root**2
     grad_q = _sum_to(through_variance, q.value) * q.inverse_root**2
-    zeros = jnp.zeros_like
     return (
         grad_n,
         grad_t,
-        Variances(grad_p, zeros(p.root), zeros(p.inverse_root)),
-        Variances(grad_q, zeros(q.root), zeros(q.inverse_root)),
+        Variances(grad_p, jnp.zeros_like(p.inverse_root)),
+        Variances(grad_q, jnp.zeros_like(q.inverse_root)),
         None,
     )
 

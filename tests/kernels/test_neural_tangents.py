@@ -51,3 +51,17 @@ def test_gram_and_its_gradient_take_both_sides():
     np.testing.assert_array_equal(found.gram(x), found.block(x, x))
     first, second = found.vjp(x, x, cotangent)
     np.testing.assert_allclose(found.gram_vjp(x, cotangent), first + second)
+
+
+def test_float32_stays_float32_where_float64_is_enabled(x64):
+    """neural_tangents makes float64 of such images on its way; what comes back follows them."""
+    found = kernel(KernelSpec(fc(1)), backend="neural_tangents")
+    x1, x2 = RNG.normal(size=(2, 2, 2, 1)), RNG.normal(size=(3, 2, 2, 1))
+    cotangent, square = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 2))
+    exact = found.block(x1, x2), *found.vjp(x1, x2, cotangent), found.gram_vjp(x1, square)
+    x1, x2 = x1.astype(np.float32), x2.astype(np.float32)
+    single = found.block(x1, x2), *found.vjp(x1, x2, cotangent), found.gram_vjp(x1, square)
+    for mine, theirs in zip(single, exact, strict=True):
+        assert mine.dtype == np.float32
+        assert theirs.dtype == np.float64
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
