@@ -1,0 +1,158 @@
+"""Exact kernel against random features: seconds a step, and accuracy against time, on one core.
+
+    python benchmarks/approximate.py --dataset DATA/mnist --ipc 1 10 --seconds 200 --out mnist.png
+    python benchmarks/approximate.py --ipc 1 --seconds 10        # a quick look, on digits
+
+For each number of images a class KIP runs by the exact kernel, by features of fresh networks and by
+those of cached groups, each for as many steps as its seconds give, along a cosine to zero. One that
+is not done with `FEWEST` steps by then is timed only. The exact kernel scores all three, on the
+first `--tests` test images; scoring is not counted. Printed is a table, drawn are the curves.
+"""
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from stillhouse.data.dataset import Dataset
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.settings.flags import parse
+from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.methods.algorithm import Algorithm
+
+WAYS = {
+    "exact": ["--method=kip", "--loss=cross_entropy", "--decay", "--target_batch=100"],
+    "features": ["--method=rfad", "--networks=8"],
+    "cached": ["--method=rfad", "--networks=16", "--cached_groups=8", "--redraw=20"],
+}
+FEWEST = 5
+MARKS = 5  # times that a run is scored
+_TIMED = 3
+
+Curve = list[tuple[float, float]]
+"""Seconds of steps, and the accuracy after them."""
+
+
+def main() -> None:
+    """Print the table, and draw the curves."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--transform", default="standardise")
+    parser.add_argument("--architecture", default="convnet3")
+    parser.add_argument("--depth", type=int)
+    parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--target_batch", type=int, default=500, help="of the features")
+    parser.add_argument("--learning_rate", type=float, default=0.1)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--tests", type=int, default=2000)
+    parser.add_argument("--out", help="the picture to write")
+    options = parser.parse_args()
+    os.environ["NPROC"] = "1"  # XLA's threads, before it looks for devices.
+    found: dict[tuple[int, str], tuple[float, Curve]] = {}
+    print("\n".join(header(options)))
+    for ipc in options.ipc:
+        for way in WAYS:
+            found[ipc, way] = run(ipc, way, options)
+            print(row(ipc, way, *found[ipc, way]), flush=True)
+    if options.out:
+        draw(found, options.out)
+
+
+def run(ipc: int, way: str, options: argparse.Namespace) -> tuple[float, Curve]:
+    """Return the seconds of a step, and the curve of a run; none where it would be too short."""
+    algorithm, dataset = begun(ipc, way, options, _TIMED)
+    times = [seconds for seconds, _ in stepped(algorithm, _TIMED)]
+    step = (times[-1] - times[0]) / (len(times) - 1)
+    steps = int(options.seconds / max(step, 1e-9))
+    if steps < FEWEST:
+        return step, []
+    algorithm, _ = begun(ipc, way, options, steps, dataset)
+    curve, scored = [], {steps * mark // MARKS for mark in range(1, MARKS + 1)}
+    for number, (seconds, state) in enumerate(stepped(algorithm, steps), start=1):
+        if number in scored:
+            curve.append((seconds, algorithm.score(state)["test_accuracy"]))
+    return step, curve
+
+
+def begun(
+    ipc: int,
+    way: str,
+    options: argparse.Namespace,
+    steps: int,
+    dataset: Dataset | None = None,
+) -> tuple[Algorithm[Any], Dataset]:
+    """Return the method of a run of so many steps, and the data with fewer test images."""
+    flags = [
+        *(f"--dataset={options.dataset}", f"--transform={options.transform}", f"--ipc={ipc}"),
+        *(f"--architecture={options.architecture}", f"--learning_rate={options.learning_rate}"),
+        *("--kernel=nngp", "--threads=1", "--eval_every=0", f"--steps={steps}"),
+        *([] if options.depth is None else [f"--depth={options.depth}"]),
+        *([] if way == "exact" else [f"--target_batch={options.target_batch}"]),
+        *WAYS[way],
+    ]
+    config, _ = parse(DistillConfig, flags)
+    job = prepare(config, dataset, for_real=False)
+    few = dataclasses.replace(
+        job.dataset,
+        x_test=job.dataset.x_test[: options.tests],
+        y_test=job.dataset.y_test[: options.tests],
+    )
+    job = prepare(config, few, for_real=False)
+    transform = job.fit_transform()
+    batches = job.batches(transform, augmented=False)
+    return job.algorithm(transform, batches, job.runner, lambda: False), few
+
+
+def stepped(algorithm: Algorithm[Any], steps: int) -> Iterator[tuple[float, Any]]:
+    """Take steps; yield the seconds of all of them so far, and the state."""
+    state, spent = algorithm.begin(), 0.0
+    for number in range(1, steps + 1):
+        started = time.perf_counter()
+        state, _ = algorithm.advance(state, number)
+        spent += time.perf_counter() - started
+        yield spent, state
+
+
+def header(options: argparse.Namespace) -> list[str]:
+    """Return what stands above the rows, as Markdown."""
+    marks = " | ".join(f"accuracy at {mark}/{MARKS}" for mark in range(1, MARKS + 1))
+    return [
+        f"{options.architecture} on {options.dataset}, {options.seconds:g} s of one core each, "
+        f"{options.target_batch:,} targets (exact: 100), rate {options.learning_rate:g}.",
+        "",
+        f"| images a class | by | seconds a step | {marks} |",
+        f"| --- | --- | --- |{' --- |' * MARKS}",
+    ]
+
+
+def row(ipc: int, way: str, step: float, curve: Curve) -> str:
+    """Return a row of the table."""
+    scores = [f"{accuracy:.4f}" for _, accuracy in curve] or ["-"] * MARKS
+    return f"| {ipc} | {way} | {step:.3g} | {' | '.join(scores)} |"
+
+
+def draw(found: dict[tuple[int, str], tuple[float, Curve]], out: str) -> None:
+    """Draw the curves, a panel for each number of images a class."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    sizes = list(dict.fromkeys(ipc for ipc, _ in found))
+    figure, panels = plt.subplots(1, len(sizes), figsize=(4 * len(sizes), 3.2), squeeze=False)
+    for panel, size in zip(panels[0], sizes, strict=True):
+        for (ipc, way), (_, curve) in found.items():
+            if ipc == size and curve:
+                panel.plot(*zip(*curve, strict=True), marker="o", label=way)
+        panel.set(title=f"{size} a class", xlabel="seconds of one core", ylabel="test accuracy")
+        panel.legend()
+    figure.tight_layout()
+    figure.savefig(out)
+
+
+if __name__ == "__main__":
+    main()
