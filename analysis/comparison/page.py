@@ -1,7 +1,6 @@
 """The page of a comparison: one HTML file that needs no other, no network and no script."""
 
 import functools
-import importlib.resources
 
 import jinja2
 import numpy as np
@@ -11,9 +10,9 @@ from stillhouse import __version__
 from stillhouse.analysis.comparison.table import Comparison, percent, seconds
 from stillhouse.analysis.drawing import short
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
-from stillhouse.analysis.report.page import data_uri
+from stillhouse.analysis.report.page import data_uri, template
 
-_FILES = {"comparison": "page.html", "report": "page.css"}
+_FILES = {"page.html": "comparison", "page.css": "report"}
 
 
 def comparison_page(comparison: Comparison, command: str) -> str:
@@ -33,21 +32,7 @@ def comparison_page(comparison: Comparison, command: str) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    sources = {
-        name: importlib.resources.files(f"stillhouse.analysis.{folder}")
-        .joinpath(name)
-        .read_text(encoding="utf-8")
-        for folder, name in _FILES.items()
-    }
-    environment = jinja2.Environment(
-        loader=jinja2.DictLoader(sources),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"data_uri": data_uri, "accuracy": percent, "seconds": seconds}
-    return environment.get_template("page.html")
+    return template(_FILES, data_uri=data_uri, accuracy=percent, seconds=seconds)
 
 
 def _against_time(comparison: Comparison) -> Chart:

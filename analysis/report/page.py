@@ -3,6 +3,7 @@
 import base64
 import functools
 import importlib.resources
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jinja2
@@ -25,8 +26,23 @@ def render(**values: Any) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    folder = importlib.resources.files("stillhouse.analysis.report")
-    sources = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES}
+    files = {name: "report" for name in _FILES}
+    return template(files, data_uri=data_uri, percent=percent, duration=duration)
+
+
+def template(files: Mapping[str, str], **filters: Callable[..., str]) -> jinja2.Template:
+    """Return the template `page.html` of a page that needs no other file.
+
+    Args:
+        files: the folder of `stillhouse.analysis` in which each of its files stands, by name.
+        **filters: what values go through, by name.
+    """
+    sources = {
+        name: importlib.resources.files(f"stillhouse.analysis.{folder}")
+        .joinpath(name)
+        .read_text(encoding="utf-8")
+        for name, folder in files.items()
+    }
     environment = jinja2.Environment(
         loader=jinja2.DictLoader(sources),
         autoescape=True,
@@ -34,7 +50,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": data_uri, "percent": percent, "duration": duration}
+    environment.filters |= filters
     return environment.get_template("page.html")
 
 

@@ -14,7 +14,7 @@ from stillhouse.methods.programs.registry import register
 from stillhouse.networks import NetworkSpec, build_network
 
 if TYPE_CHECKING:
-    from stillhouse.networks.trajectory_matching import Lesson
+    from stillhouse.methods.matching.trajectory import Lesson
 
 # A step of the student, and the derivative of what it makes of weights and images.
 PASSES_OF_STEP = 4
@@ -94,11 +94,12 @@ class TrajectoryMatch(Program):
 
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Let the student walk, and go back along its way."""
-        from stillhouse.networks.trajectory_matching import match_trajectory, student_programs
+        from stillhouse.methods.matching.trajectory import match_trajectory
+        from stillhouse.methods.unrolling.unroll import step_programs
 
         images, labels, start, end = shared
         h, w, c = images.shape[1:]
-        programs = student_programs(self.network, (h, w, c), labels.shape[1])
+        programs = step_programs(self.network, "xent", (h, w, c), labels.shape[1])
         first, state = programs.network.unpack(start)
         expert, _ = programs.network.unpack(end)
         rate, seed = np.float32(own[0][0]), int(own[1][0])
@@ -117,7 +118,7 @@ class TrajectoryMatch(Program):
 
     def _lessons(self, count: int, seed: int) -> Iterator["Lesson"]:
         """Yield what each step shows: the images from one random order to another."""
-        from stillhouse.networks.trajectory_matching import Lesson
+        from stillhouse.methods.matching.trajectory import Lesson
 
         size = min(self.batch_size or count, count)
         waiting, epoch = np.empty(0, np.intp), 0

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stillhouse.data.siamese import SiameseAugmentation
+from stillhouse.methods.matching.trajectory import Lesson, match_trajectory
+from stillhouse.methods.unrolling.unroll import step_programs
 from stillhouse.networks import NetworkSpec
-from stillhouse.networks.trajectory_matching import Lesson, match_trajectory, student_programs
 
 TINY = NetworkSpec("convnet", width=3, depth=1, norm="instance", prepend=False)
 RNG = np.random.default_rng(3)
@@ -20,8 +21,16 @@ def lessons(count, augmentation=None):
 
 
 @pytest.fixture
+def x64():
+    """Compute in float64 for the length of a test."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
 def student():
-    programs = student_programs(TINY, (4, 4, 2), 3)
+    programs = step_programs(TINY, "xent", (4, 4, 2), 3)
     (first, state), (expert, _) = (programs.network.init(seed) for seed in (0, 1))
     return programs, first, expert, state
 
