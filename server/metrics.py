@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
 from stillhouse.server.run_folder import write_text
+
+_log = logging.getLogger(__name__)
 
 # Where a value stands in TensorBoard.
 _TAGS = {
@@ -42,7 +45,11 @@ class MetricsLog:
         kept = [] if last_step is None else read_metrics(path)
         kept = [values for values in kept if last_step is not None and values["step"] <= last_step]
         write_text(path, "".join(_line(values) for values in kept))
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by `close`
+        if last_step is not None:
+            _say_missing(path, kept, last_step)
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._unwritten = b""
+        self._fails = False
         # The synchronous writer, since the other one's thread dies silently when a disk is full.
         # It names a file by the second, and would write over one of the same; readers go by names.
         count = len(list(events.iterdir()))
@@ -52,13 +59,29 @@ class MetricsLog:
         self._events.write_event(Event(step=next_step, session_log=start))
 
     def write(self, step: int, values: Mapping[str, float], *, wall_time: float) -> None:
-        """Write the values of a step.
+        """Write the values of a step; what a full disk refuses comes with a later step, or `sync`.
 
-        Raises:
-            OSError: if a file cannot be written.
+        A killed process loses none of it; `sync` is for a machine that stops.
         """
-        self._file.write(_line({"step": step, **values}))
-        self._file.flush()  # A killed process loses none; `sync` is for a machine that stops.
+        self._unwritten += _line({"step": step, **values}).encode()
+        try:
+            self._write()
+            self._write_events(step, values, wall_time)
+            self._fails = False
+        except OSError as error:
+            if not self._fails:
+                _log.warning(
+                    "the metrics of step %d are not written yet (%s); the run goes on",
+                    *(step, error.strerror or error),
+                )
+            self._fails = True
+
+    def _write(self) -> None:
+        while self._unwritten:
+            written = self._file.write(self._unwritten) or 0
+            self._unwritten = self._unwritten[written:]
+
+    def _write_events(self, step: int, values: Mapping[str, float], wall_time: float) -> None:
         for name in values:
             tag = name if name.endswith("_per_second") else _TAGS.get(name)
             if tag is not None:
@@ -66,7 +89,12 @@ class MetricsLog:
                 self._events.write_event(Event(wall_time=wall_time, step=step, summary=summary))
 
     def sync(self) -> None:
-        """Have all that was written on the disk."""
+        """Have all that was written on the disk.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        self._write()
         os.fsync(self._file.fileno())
         self._events.flush()
 
@@ -81,26 +109,43 @@ class MetricsLog:
     ) -> None:
         # A full disk has been told of already, if there is an error on the way.
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
-            self._file.close()
+            with self._file:
+                self._write()
             self._events.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the values of each step, in order; a last line cut short is left out.
+    """Return the values of each step, in order; what cannot be read is left out, with a warning.
+
+    A last line cut short is that of a process that was killed, or that writes it now: it is left
+    out without one.
 
     Raises:
         OSError: if the file is there and cannot be read.
     """
     if not path.exists():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    records, damaged = [], 0
+    for line in path.read_bytes().splitlines(keepends=True):
         try:
-            values = json.loads(line)
+            values = json.loads(line)  # Also of bytes that are no text a ValueError.
             records.append({**values, "step": int(values["step"])})
         except (ValueError, TypeError, KeyError):
-            continue
+            damaged += line.endswith(b"\n") or not line.isascii()
+    if damaged:
+        _log.warning("%s: %d damaged lines are left out", path, damaged)
     return records
+
+
+def _say_missing(path: Path, kept: Sequence[Mapping[str, Any]], last_step: int) -> None:
+    """Warn of steps up to the checkpoint that are not there: they do not come again."""
+    missing = sorted(set(range(1, last_step + 1)) - {values["step"] for values in kept})
+    if missing:
+        _log.warning(
+            "%s lacks %d of the %d steps before the checkpoint, the first of them step %d: the run "
+            "goes on, its curves have a gap",
+            *(path, len(missing), last_step, missing[0]),
+        )
 
 
 def _line(values: Mapping[str, Any]) -> str:
