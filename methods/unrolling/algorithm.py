@@ -35,7 +35,8 @@ class UnrolledState:
     Attributes:
         learned: "images", float32 `[s, h, w, c]`, and where they are learned "log_step_sizes"
             `[n]` and "labels" `[s, k]`, centred.
-        fixed: those that are not.
+        fixed: those that are not, and "order", the rows of the images of each step of an epoch,
+            int64 `[T, b]`.
     """
 
     learned: Learned
@@ -77,6 +78,7 @@ class Unrolling:
         sizes = np.full(self._settings.all_steps, np.log(self._settings.step_size), np.float32)
         arrays = dict(zip(_ARRAYS, (images, sizes, labels), strict=True))
         learned = {name: arrays.pop(name) for name in self._names()}
+        arrays["order"] = _order(labels, self._settings.distill_steps)
         return UnrolledState(begin_learning(self._optimiser, learned), arrays)
 
     def advance(self, state: UnrolledState, step: int) -> tuple[UnrolledState, dict[str, float]]:
@@ -114,7 +116,7 @@ class Unrolling:
         return StepsRecipe(
             self._settings.spec.to_dict(),
             step_sizes=sizes,
-            order=tuple(tuple(int(i) for i in step) for step in self._order(state)),
+            order=tuple(tuple(int(i) for i in step) for step in state["order"]),
             epochs=self._settings.distill_epochs,
             labels="soft" if self._settings.learn_labels else "classes",
             attack=self._attack,
@@ -148,7 +150,7 @@ class Unrolling:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> UnrolledState:
         """Return the state that `save` gave."""
         learned = restore_learning(self._optimiser, arrays, self._names())
-        fixed = [name for name in _ARRAYS if name not in self._names()]
+        fixed = [name for name in (*_ARRAYS, "order") if name not in self._names()]
         missing = [name for name in fixed if name not in arrays]
         if missing:
             raise ValueError(f"not a state of these settings: the array {missing[0]} is missing")
@@ -162,16 +164,12 @@ class Unrolling:
         }
         return tuple(name for name in _ARRAYS if chosen[name])
 
-    def _order(self, state: UnrolledState) -> np.ndarray:
-        images, k = len(state["images"]), state["labels"].shape[1]
-        return rows_of_steps(images, k, self._settings.distill_steps)
-
     def _tasks(self, state: UnrolledState, sizes: np.ndarray, step: int) -> list[Task]:
         """Return a task for each network of a step."""
         settings, seed = self._settings, self._problem.seed
         of_labels = soft_targets if settings.learn_labels else class_targets
         common = (
-            *(state["images"], of_labels(state["labels"]), sizes, self._order(state)),
+            *(state["images"], of_labels(state["labels"]), sizes, state["order"]),
             *self._targets(step),
         )
         end = settings.all_steps
@@ -247,6 +245,15 @@ class Unrolling:
     def _stop_if_asked(self) -> None:
         if self._problem.should_stop():
             raise Interrupted
+
+
+def _order(labels: np.ndarray, steps: int) -> np.ndarray:
+    """Return the rows of the images of each step, as many of each class as of another.
+
+    It is that of the labels as the run begins: learned ones may come to mean another class.
+    """
+    by_class = np.argsort(labels.argmax(axis=1), kind="stable")
+    return by_class[rows_of_steps(len(labels), labels.shape[1], steps)].astype(np.int64)
 
 
 def _optimiser(settings: UnrollSettings) -> optax.GradientTransformation:

@@ -114,6 +114,17 @@ def test_it_goes_on_where_it_was_and_python_gives_the_same_bits(stillhouse, spot
     assert once.card.recipe == resumed.card.recipe
 
 
+def test_it_may_start_from_a_set_that_was_distilled(stillhouse, made, spots, tmp_path):
+    flags = [flag for flag in RUN if not flag.startswith("--steps")]
+    file = made / "distilled.npz"
+    again = stillhouse(
+        "distill", f"--dataset={spots}", *flags, "--steps=1", f"--init={file}", "--out=again"
+    )
+    assert again.code == 0, again.err
+    first, second = sh.load(file), sh.load(tmp_path / "again")
+    assert 0 < np.abs(first.images - second.images).max() < 0.1
+
+
 def test_a_pool_is_started_from_and_must_be_the_one_that_is_named(
     stillhouse, refused, spots, pool, tmp_path
 ):

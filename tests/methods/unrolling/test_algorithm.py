@@ -36,12 +36,13 @@ def dataset():
 
 @pytest.fixture
 def make(dataset):
-    def made(steps=20, should_stop=lambda: False, **changes):
+    def made(steps=20, should_stop=lambda: False, shuffled=False, **changes):
         base = {"network": "mlp", "width": 8, "distill_steps": 2, "distill_epochs": 2}
         settings = UnrollSettings(**{**base, "step_size": 0.1, "steps": steps, **changes})
         transform = fit_transform("standardise", dataset.x_train)
         batches = TargetBatches(dataset, transform, 60, seed=3)
         rows = np.concatenate([np.flatnonzero(dataset.y_train == c)[:2] for c in range(3)])
+        rows = rows[[5, 0, 3, 1, 2, 4]] if shuffled else rows
         images = transform.apply(dataset.x_train[rows])
         labels = centred_one_hot(dataset.y_train[rows], 3)
         runner = Runner()
@@ -74,6 +75,15 @@ def test_a_set_that_is_learned_teaches_more_than_it_did(make):
     assert recipe.labels == "soft"
     # Every step has an image of each class.
     assert all(len({row // 2 for row in step}) == 3 for step in recipe.order)
+
+
+def test_steps_have_each_class_however_a_set_lists_its_images(make):
+    algorithm, _ = make(shuffled=True)
+    state = algorithm.begin()
+    classes = state["labels"].argmax(axis=1)
+    order = algorithm.recipe(state).order
+    assert all(sorted(classes[list(step)]) == [0, 1, 2] for step in order)
+    assert sorted(row for step in order for row in step) == list(range(6))
 
 
 def test_what_is_not_learned_stays(make):
