@@ -7,7 +7,6 @@ is stopped and resumed ends as one that was not.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Support
 from stillhouse.methods.kernel_regression.computer import KernelComputer
 from stillhouse.methods.kernel_regression.evaluation import KrrScoring
+from stillhouse.methods.kernel_regression.learned_support import LearnedSupport
 from stillhouse.methods.kernel_regression.support_set import (
     RegressionConfig,
     SupportState,
@@ -24,7 +24,6 @@ from stillhouse.methods.kernel_regression.support_set import (
     descend,
     regress,
     restore_support,
-    softmax_scale,
 )
 
 
@@ -147,7 +146,7 @@ def state_from_arrays(config: KipConfig, arrays: Mapping[str, np.ndarray]) -> Su
 
 
 @dataclasses.dataclass(frozen=True)
-class Kip:
+class Kip(LearnedSupport):
     """KIP as an `Algorithm`: a step learns from one target batch.
 
     Attributes:
@@ -173,23 +172,6 @@ class Kip:
         x_t, y_t = self.batches.batch(state.step)
         state, metrics = kip_step(self.config, state, self.computer, x_t, y_t)
         return state, {"loss": metrics.loss, "accuracy": metrics.accuracy}
-
-    def support(self, state: SupportState) -> Support:
-        """Return the images and labels as they are now."""
-        return state.images, state.one_hot_labels
-
-    def score(self, state: SupportState) -> dict[str, float]:
-        """Return the scores of KRR on all test images."""
-        return self.scoring.test(*self.support(state))
-
-    def final_scores(self, state: SupportState, scores: Mapping[str, float]) -> dict[str, Any]:
-        """Return the scores on training images, those by the other kernels, and the scale."""
-        found = self.scoring.final(*self.support(state), state.step, scores)
-        return {**found, **softmax_scale(self.config, state)}
-
-    def save(self, state: SupportState) -> dict[str, np.ndarray]:
-        """Return the state as arrays."""
-        return state_to_arrays(state)
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> SupportState:
         """Return the state that `save` gave."""

@@ -6,8 +6,7 @@ not for some networks.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -17,14 +16,13 @@ from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Support
 from stillhouse.methods.kernel_regression.evaluation import KrrScoring
 from stillhouse.methods.kernel_regression.features import Features, FeatureTasks, network_seeds
+from stillhouse.methods.kernel_regression.learned_support import LearnedSupport
 from stillhouse.methods.kernel_regression.support_set import (
     RegressionConfig,
     SupportState,
     begin_support,
     descend,
     regress,
-    restore_support,
-    softmax_scale,
 )
 
 
@@ -90,7 +88,7 @@ class RfadConfig(RegressionConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class Rfad:
+class Rfad(LearnedSupport):
     """RFAD as an `Algorithm`.
 
     Attributes:
@@ -142,27 +140,6 @@ class Rfad:
             g_images[config.corrupted(g_images.shape)] = 0
         values = {"loss": ridge.loss, "accuracy": ridge.accuracy}
         return descend(config, state, ridge, g_images), values
-
-    def support(self, state: SupportState) -> Support:
-        """Return the images and labels as they are now."""
-        return state.images, state.one_hot_labels
-
-    def score(self, state: SupportState) -> dict[str, float]:
-        """Return the scores of KRR by the exact kernel on all test images."""
-        return self.scoring.test(*self.support(state))
-
-    def final_scores(self, state: SupportState, scores: Mapping[str, float]) -> dict[str, Any]:
-        """Return the scores on training images, and the scale of a softmax."""
-        found = self.scoring.final(*self.support(state), state.step, scores)
-        return {**found, **softmax_scale(self.config, state)}
-
-    def save(self, state: SupportState) -> dict[str, np.ndarray]:
-        """Return the state as arrays."""
-        return state.to_arrays()
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> SupportState:
-        """Return the state that `save` gave."""
-        return restore_support(self.config, arrays)
 
     def _kept(self, group: int, step: int) -> tuple[Features, np.ndarray]:
         """Return the features of a group's target batch, and its labels."""
