@@ -26,8 +26,8 @@ class ClassMatchingSettings(MatchingSettings):
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
-        own = {"samples": self.samples, "task_images": self.task_images}
-        return {**super().identity(), **own}
+        # Not how a step is cut into tasks: each class is computed for itself.
+        return {**super().identity(), "samples": self.samples}
 
     def parts(self, num_classes: int, targets: int) -> list[tuple[int, ...]]:
         """Return the classes of each task.

@@ -14,7 +14,6 @@ from stillhouse.data.sampling import rng_for
 from stillhouse.methods.matching.algorithm import Found, MatchingState
 from stillhouse.methods.matching.by_class import ClassMatching
 from stillhouse.methods.matching.gradient_settings import DcSettings
-from stillhouse.methods.method import Problem
 from stillhouse.methods.programs import GradientMatch, TrainOnSet
 from stillhouse.methods.programs.program import Arrays
 from stillhouse.methods.tasks import Task
@@ -22,10 +21,6 @@ from stillhouse.methods.tasks import Task
 
 class GradientMatching(ClassMatching):
     """DC and DSA as an `Algorithm`.
-
-    Args:
-        settings: of the method.
-        problem: what it works on.
 
     References:
         Zhao, Mopuri, Bilen. Dataset Condensation with Gradient Matching. ICLR 2021,
@@ -35,9 +30,6 @@ class GradientMatching(ClassMatching):
     """
 
     settings: DcSettings
-
-    def __init__(self, settings: DcSettings, problem: Problem) -> None:
-        super().__init__(settings, problem)
 
     def program(self, classes: tuple[int, ...]) -> GradientMatch:
         """Return what compares the gradients of some classes."""
@@ -61,11 +53,7 @@ class GradientMatching(ClassMatching):
         return self.match(state, step, [(seeds[n], trained.get(n, ())) for n in samples])
 
     def _with_the_living(self, state: MatchingState, step: int, outer: int, inner: int) -> Found:
-        """Match in one network, which is trained on the images of before for the next step.
-
-        Its steps come before the match of the next step rather than behind that of this one, so
-        that they see the images after the update, as published.
-        """
+        """Match in one network, which first learns from the images of now, unless it is new."""
         age = (step - 1) % outer
         seed = self.number("network", (step - 1) // outer)
         weights: Arrays = ()

@@ -100,7 +100,7 @@ class MttSettings(MatchingSettings):
             ("target_batch", "experts have seen the real images"),
         ):
             if name in given:
-                raise ValueError(f"`--{name}` has no meaning for --method={self.name}: {why}")
+                raise ValueError(f"`--{name}` has no meaning here: {why}")
 
     def experts(self) -> Pool:
         """Return the pool.
@@ -111,7 +111,7 @@ class MttSettings(MatchingSettings):
         """
         if self.pool is None:
             raise ValueError(
-                f"--method={self.name} needs `--pool`, a folder of experts made by stillhouse "
+                "matching trajectories needs `--pool`, a folder of experts made by stillhouse "
                 "pretrain --trajectories"
             )
         return Pool(Path(self.pool).expanduser())

@@ -85,7 +85,7 @@ class MatchingSettings(NetworkSettings):
         super().__post_init__()
         if self.norm == "batch":
             raise ValueError(
-                f"`--norm` batch normalises over a batch, and --method={self.name} averages over "
+                "`--norm` batch normalises over a batch, and matching averages over "
                 "batches of one class; take instance, layer, group or none"
             )
 
