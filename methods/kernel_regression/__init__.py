@@ -1,1 +1,1 @@
-"""Methods that learn through kernel ridge regression: KIP, Label Solve."""
+"""Methods that learn through kernel ridge regression: KIP, RFAD, Label Solve."""
