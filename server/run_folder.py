@@ -9,6 +9,7 @@ can be looked at. At its end come `distilled.npz`, `result.json`, and
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from stillhouse.data.atomic import write_bytes
+from stillhouse.data.distilled import load_distilled
+
+_log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 # What is left of an atomic write whose process was killed.
@@ -145,10 +149,17 @@ class RunFolder:
     def read_result(self, steps: int | None = None) -> dict[str, Any] | None:
         """Return the result of a finished run, None of one that is not finished.
 
+        One whose set is damaged is not, and a warning says so: its last checkpoint gives it again.
+
         Args:
             steps: how many it should have taken; one that took fewer is not finished. None for any.
         """
         if not self.result.exists() or not self.distilled.exists():
+            return None
+        try:
+            load_distilled(self.distilled)
+        except ValueError as error:
+            _log.warning("%s; it is to be written again from the last checkpoint", error)
             return None
         result: dict[str, Any] = _read_json(self.result)
         return None if steps is not None and result.get("steps", steps) < steps else result

@@ -3,11 +3,17 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from stillhouse.data.distilled import DistilledSet, save_distilled
 from stillhouse.server.run_folder import RunFolder, write_json
 
 IDENTITY = {"seed": 0, "method": "kip", "depth": None}
+
+
+def write_set(folder):
+    save_distilled(folder.distilled, DistilledSet(np.ones((2, 3, 3)), np.eye(2)))
 
 
 def make(path):
@@ -115,15 +121,24 @@ def test_a_run_is_finished_when_both_set_and_result_are_there(tmp_path):
     assert folder.read_result() is None
     write_json(folder.result, {"test_accuracy": 0.5})
     assert folder.read_result() is None
-    folder.distilled.touch()
+    write_set(folder)
     assert folder.read_result() == {"test_accuracy": 0.5}
+
+
+def test_a_run_whose_set_is_damaged_is_not_finished(tmp_path, caplog):
+    folder = make(tmp_path / "run")
+    write_json(folder.result, {"test_accuracy": 0.5})
+    write_set(folder)
+    folder.distilled.write_bytes(folder.distilled.read_bytes()[:-100])
+    assert folder.read_result() is None
+    assert "distilled.npz: not a .npz file, or cut short; it is to be written again" in caplog.text
 
 
 def test_a_run_may_be_taken_further_in_what_grows_and_in_nothing_else(tmp_path):
     folder = RunFolder(tmp_path / "run")
     with folder.opened({"steps": 3, "seed": 0}, {"steps": 3}):
         write_json(folder.result, {"steps": 3})
-        folder.distilled.write_bytes(b"")
+        write_set(folder)
         folder.curves.write_bytes(b"")
     longer = {"steps": 5, "seed": 0}
     with pytest.raises(ValueError, match="steps is 3 there and 5 here"):

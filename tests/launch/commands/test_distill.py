@@ -86,6 +86,20 @@ def test_a_finished_run_begun_again_does_nothing(stillhouse, small, tmp_path):
     assert (tmp_path / "run" / "curves.png").exists()  # But a picture is drawn again.
 
 
+def test_a_set_that_a_disk_cut_short_is_written_again(stillhouse, small, tmp_path):
+    assert stillhouse("distill", *small, "--out=run").code == 0
+    file = tmp_path / "run" / "distilled.npz"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    again = stillhouse("distill", *small, "--out=run")
+    assert again.code == 0 and "nothing to do" not in again.out
+    with np.load(file) as archive:
+        images = archive["images"].tobytes()
+    file.write_bytes(whole)
+    with np.load(file) as archive:
+        assert archive["images"].tobytes() == images
+
+
 def test_another_run_is_refused_by_what_differs(stillhouse, small, tmp_path, bits):
     assert stillhouse("distill", *small, "--out=run").code == 0
     before = bits(tmp_path / "run")
