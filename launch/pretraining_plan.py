@@ -60,7 +60,7 @@ class PretrainPlan:
             "disk_bytes": self.disk_bytes,
             "seconds_per_network": self.network,
             "workers": self.workers,
-            "seconds": round(self.seconds, 1),
+            "seconds": round(self.seconds, 3),
         }
 
     def lines(self) -> list[str]:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -24,7 +25,8 @@ INFO = DatasetInfo("x", "0", ("a", "b"), (8, 8, 1), (0.0, 1.0))
     "recipe",
     [
         *(KRR, STEPS, TRAINING, TrainingRecipe(NETWORK)),
-        StepsRecipe(NETWORK, "pool", (0.1,), pool="f00"),
+        StepsRecipe(NETWORK, "pool", (0.1,), pool="f00", held_out=2, attack=(1, 0)),
+        StepsRecipe(NETWORK, "file", (0.1,), weights="f00", labels="soft"),
     ],
 )
 def test_a_recipe_goes_through_json_and_a_card(recipe):
@@ -74,6 +76,32 @@ def test_steps_whose_parts_do_not_belong_together_are_refused(change, message):
     settings = {"network": NETWORK, "initialisation": "seed", "step_sizes": (0.1, 0.2), "seed": 1}
     with pytest.raises(ValueError, match=message):
         StepsRecipe(**(settings | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": "hard"}, "`labels` .* one of classes, soft"),
+        ({"held_out": 2}, "`held_out` .* with a pool"),
+        ({"weights": "f00"}, "`weights` .* for the initialisation 'file'"),
+        ({"attack": (1, 1)}, "`attack` .* two classes"),
+        ({"order": ((0,), (1,)), "step_sizes": (0.1,) * 3, "epochs": 2}, "as many steps as step"),
+    ],
+)
+def test_what_belongs_to_other_starts_and_ends_is_refused(change, message):
+    settings = {"network": NETWORK, "initialisation": "seed", "step_sizes": (0.1, 0.2), "seed": 1}
+    with pytest.raises(ValueError, match=message):
+        StepsRecipe(**(settings | change))
+
+
+def test_steps_have_sizes_of_one_epoch_or_of_all():
+    assert STEPS.rates == (0.02, 0.01) * 3 and STEPS.rows(4) == ((0, 1), (2, 3)) * 3
+    own = dataclasses.replace(STEPS, step_sizes=tuple(0.1 * i for i in range(1, 7)))
+    assert own.rates == own.step_sizes and own.rows(4) == STEPS.rows(4)
+    whole = StepsRecipe(NETWORK, "any", (0.1, 0.2), epochs=2)
+    assert whole.rates == (0.1, 0.2) * 2 and whole.rows(3) == ((0, 1, 2),) * 4
+    with pytest.raises(ValueError, match="shows image 3 of a set of 3"):
+        STEPS.rows(3)
 
 
 def test_a_card_of_before_means_krr_with_its_kernel():

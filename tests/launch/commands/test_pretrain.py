@@ -123,7 +123,7 @@ def test_a_plan_says_what_it_costs_and_writes_nothing(stillhouse, spots, tmp_pat
     # Eight steps of 48 images, and a third of a pass for each of 48 test images.
     assert (plan["networks"], plan["steps"], plan["passes"]) == (3, 8, 3 * (8 * 48 + 16))
     assert plan["memory_bytes"] == sum(plan["memory"].values())
-    assert plan["seconds"] >= 2 * plan["seconds_per_network"] > 0
+    assert plan["seconds"] + 1e-3 >= 2 * plan["seconds_per_network"] > 0
     assert list(tmp_path.iterdir()) == []
     told = stillhouse("pretrain", *flags, "--plan").out
     assert "passes" in told and "memory" in told and "s a network of 8 steps" in told
