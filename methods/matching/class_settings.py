@@ -12,11 +12,11 @@ class ClassMatchingSettings(MatchingSettings):
     """Tasks.
 
     Attributes:
-        samples: networks of a step.
+        networks: networks of a step.
         task_images: real images of a task.
     """
 
-    samples: int = option(1, "networks of a step, drawn anew for each", check=at_least(1))
+    networks: int = option(1, "networks of a step, drawn anew for each", check=at_least(1))
     task_images: int = option(
         512,
         "real images of a task, in whole classes: a step has as many tasks as it takes, which "
@@ -27,7 +27,7 @@ class ClassMatchingSettings(MatchingSettings):
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
         # Not how a step is cut into tasks: each class is computed for itself.
-        return {**super().identity(), "samples": self.samples}
+        return {**super().identity(), "networks": self.networks}
 
     def parts(self, num_classes: int, targets: int) -> list[tuple[int, ...]]:
         """Return the classes of each task.

@@ -25,5 +25,5 @@ class DistributionMatching(ClassMatching):
 
     def find(self, state: MatchingState, step: int) -> Found:
         """Return the distance in random networks."""
-        samples = range(self.settings.samples)
+        samples = range(self.settings.networks)
         return self.match(state, step, [(self.number("network", step, n), ()) for n in samples])

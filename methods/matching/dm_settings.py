@@ -25,7 +25,7 @@ class DmSettings(ClassMatchingSettings):
 
     def cost(self, sizes: RunSizes, *, steps: int, evaluations: int) -> RunCost:
         """Return the cost of a run."""
-        step = self.samples * (sizes.support + math.ceil(sizes.chunk / 3))
+        step = self.networks * (sizes.support + math.ceil(sizes.chunk / 3))
         batch = max(sizes.chunk, sizes.support) // sizes.num_classes
         return self.cost_of(sizes, step=step, batch=batch, steps=steps, evaluations=evaluations)
 

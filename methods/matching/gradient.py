@@ -41,7 +41,7 @@ class GradientMatching(ClassMatching):
         outer, inner = self.settings.loops(len(state.images) // self._classes)
         if self.settings.alternate:
             return self._with_the_living(state, step, outer, inner)
-        samples = range(self.settings.samples)
+        samples = range(self.settings.networks)
         ages = rng_for(self.problem.seed, "ages", step).integers(outer, size=len(samples)) * inner
         seeds = [self.number("network", step, sample) for sample in samples]
         old = [sample for sample in samples if ages[sample]]

@@ -73,15 +73,15 @@ class DcSettings(ClassMatchingSettings):
     def check_given(self, given: frozenset[str]) -> None:
         """Check flags that would be ignored."""
         super().check_given(given)
-        if self.alternate and self.samples > 1:
-            raise ValueError("`--alternate` follows one network; drop `--samples`")
+        if self.alternate and self.networks > 1:
+            raise ValueError("`--alternate` follows one network; drop `--networks`")
 
     def cost(self, sizes: RunSizes, *, steps: int, evaluations: int) -> RunCost:
         """Return the cost of a run, about: how old networks are is random."""
         outer, inner = self.loops(sizes.support // sizes.num_classes)
         age = inner * (outer - 1) / (outer if self.alternate else 2)
         trained = round(age * min(sizes.support, self.network_batch))
-        step = self.samples * (SYNTHETIC_PASSES * sizes.support + sizes.chunk + trained)
+        step = self.networks * (SYNTHETIC_PASSES * sizes.support + sizes.chunk + trained)
         batch = max(sizes.chunk // sizes.num_classes, min(sizes.support, self.network_batch))
         return self.cost_of(sizes, step=step, batch=batch, steps=steps, evaluations=evaluations)
 

@@ -69,7 +69,7 @@ class TrajectoryMatching(Matching):
         program = TrajectoryMatch(settings.spec, walked, settings.student_batch, settings.siamese)
         rate = np.exp(state.learned.arrays[_LOG_RATE])
         tasks = []
-        for sample in range(settings.samples):
+        for sample in range(settings.networks):
             rng = rng_for(self.problem.seed, "expert", step, sample)
             member, start = int(rng.integers(len(pool))), int(rng.integers(starts))
             way = pool.steps[start], pool.steps[start + settings.expert_epochs]

@@ -26,7 +26,7 @@ class MttSettings(MatchingSettings):
         steps: updates of the images.
         learning_rate: of the images.
         pool: the folder of the experts.
-        samples: experts of a step.
+        networks: experts of a step.
         student_steps: of a student.
         student_batch: images of each.
         student_rate: the learning rate it begins with.
@@ -43,7 +43,7 @@ class MttSettings(MatchingSettings):
     pool: str | None = option(
         None, "the folder of the experts, made by stillhouse pretrain --trajectories"
     )
-    samples: int = option(1, "experts of a step, drawn anew for each", check=at_least(1))
+    networks: int = option(1, "experts of a step, drawn anew for each", check=at_least(1))
     student_steps: int | None = option(
         None,
         "steps of a student (default, as published: 50 for 1 image a class, else 30)",
@@ -86,7 +86,7 @@ class MttSettings(MatchingSettings):
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
         own = (
-            *("samples", "student_steps", "student_batch", "student_rate", "step_size_rate"),
+            *("networks", "student_steps", "student_batch", "student_rate", "step_size_rate"),
             *("expert_epochs", "max_start"),
         )
         settings = {name: getattr(self, name) for name in own}
@@ -153,7 +153,7 @@ class MttSettings(MatchingSettings):
         """Return the cost of a run."""
         shown = min(self.student_batch or sizes.support, sizes.support)
         walked, _ = self.walk(sizes.support // sizes.num_classes, self.expert_epochs + 1)
-        step = self.samples * PASSES_OF_STEP * walked * shown
+        step = self.networks * PASSES_OF_STEP * walked * shown
         return self.cost_of(sizes, step=step, batch=shown, steps=steps, evaluations=evaluations)
 
     def algorithm(self, problem: Problem) -> Algorithm[Any]:

@@ -5,7 +5,7 @@ import pytest
 
 SMALL = (
     *("--network=mlp", "--width=8", "--depth=1", "--steps=6", "--target_batch=200", "--ipc=2"),
-    *("--samples=2", "--task_images=100", "--outer_steps=2", "--inner_steps=3"),
+    *("--networks=2", "--task_images=100", "--outer_steps=2", "--inner_steps=3"),
     *("--recipe_steps=10", "--recipe_networks=2", "--checkpoint_every=2"),
 )
 

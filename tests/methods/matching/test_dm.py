@@ -24,7 +24,7 @@ def test_images_become_what_networks_take_for_real_ones(problem, steps):
 
 
 def test_a_step_takes_networks_and_classes_apart_and_its_bits_do_not_mind(problem, steps, same):
-    settings = dataclasses.replace(SMALL, samples=2)
+    settings = dataclasses.replace(SMALL, networks=2)
     whole = settings.algorithm(problem(settings))
     one, losses = steps(whole, 2)
     cut = dataclasses.replace(settings, task_images=20)

@@ -27,7 +27,7 @@ def test_images_move_networks_as_real_ones_do(problem, steps):
 
 
 def test_fresh_networks_are_brought_to_a_random_age_on_the_images_of_now(problem, steps):
-    settings = dataclasses.replace(SMALL, samples=4)
+    settings = dataclasses.replace(SMALL, networks=4)
     algorithm = settings.algorithm(problem(settings))
     state, _ = steps(algorithm, 1)
     training, matching = algorithm.problem.runner.passes
@@ -71,4 +71,4 @@ def test_what_is_augmented_and_for_how_long_it_is_trained():
 
 def test_several_networks_cannot_all_live():
     with pytest.raises(ValueError, match="`--alternate` follows one network"):
-        DcSettings(alternate=True, samples=2).check_given(frozenset({"samples", "alternate"}))
+        DcSettings(alternate=True, networks=2).check_given(frozenset({"networks", "alternate"}))

@@ -58,7 +58,7 @@ def test_a_step_takes_snapshots_of_one_expert_as_far_apart_as_asked(settings, pr
 
 @pytest.mark.parametrize("options", [{}, {"optimiser": "sgd", "coordinates": "dct"}])
 def test_a_resumed_run_is_the_same_to_the_bit(settings, problem, steps, same, options):
-    settings = dataclasses.replace(settings, augment=("crop",), samples=2, **options)
+    settings = dataclasses.replace(settings, augment=("crop",), networks=2, **options)
     algorithm = settings.algorithm(problem(settings))
     straight, _ = steps(algorithm, 3)
     half, _ = steps(algorithm, 2)
