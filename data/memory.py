@@ -6,6 +6,15 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 
 
+def total_memory() -> int:
+    """Return the bytes that this machine has, or those that the container may take."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(total, int((_CGROUP / "memory.max").read_text()))
+    except (OSError, ValueError):
+        return total  # No container, or one without a limit.
+
+
 def available_memory() -> int:
     """Return the bytes that are free on this machine, or left of the container's limit.
 

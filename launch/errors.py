@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 BAD_INPUT = 2
 STOPPED = 1
+# "Try again later": a server that no worker came to.
+DESERTED = 75
 INTERRUPTED = 130
 TERMINATED = 143
 

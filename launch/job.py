@@ -24,7 +24,7 @@ from stillhouse.server.schedule import Schedule
 _OF_THIS_MACHINE = (
     *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
-    "any_device",
+    *("any_device", "task_limit", "max_lonely"),
 )
 
 

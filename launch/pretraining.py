@@ -13,12 +13,12 @@ from absl import logging
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.records import to_plain
 from stillhouse.data.transforms import Transform, fit_transform
-from stillhouse.launch.errors import STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.errors import DESERTED, STOPPED, CommandError, bad_input, one_line
 from stillhouse.launch.progress import ProgressReporter
 from stillhouse.launch.reading import read_dataset
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.signals import StopSignals
-from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.algorithm import Deserted, Interrupted
 from stillhouse.methods.programs import Context, TrainNetwork
 from stillhouse.methods.tasks import Task, TaskFailedError, TaskRunner
 from stillhouse.networks.descent import programs_for
@@ -190,8 +190,11 @@ def _stopped(folder: PoolWriter, signals: StopSignals) -> Iterator[None]:
     try:
         yield
     except Interrupted as error:
-        message = f"stopped, and {_kept(folder)}; the same command goes on from there"
-        raise CommandError(message, signals.code or STOPPED) from error
+        deserted = isinstance(error, Deserted)
+        why = " since no worker was there for --max_lonely seconds" if deserted else ""
+        message = f"stopped{why}, and {_kept(folder)}; the same command goes on from there"
+        code = DESERTED if deserted else signals.code or STOPPED
+        raise CommandError(message, code) from error
     except (FloatingPointError, TaskFailedError, ValueError) as error:
         raise CommandError(f"{one_line(error)}; {_kept(folder)}", STOPPED) from error
     except OSError as error:

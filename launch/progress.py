@@ -50,6 +50,9 @@ class ProgressReporter:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+        if error is not None:
+            # The screen is told by whoever catches it; here it would not be known any more.
+            self._write(logging.ERROR, f"ended: {str(error) or type(error).__name__}")
         logging.getLogger().removeHandler(self._handler)
         self._handler.close()
 
@@ -118,8 +121,11 @@ class ProgressReporter:
         if not self._shows_bar:
             absl_logging.info("%s", line)
             return
-        record = logging.LogRecord("absl", logging.INFO, __file__, 0, line, None, None)
-        self._handler.handle(record)
+        self._write(logging.INFO, line)
+
+    def _write(self, level: int, line: str) -> None:
+        """Write a line to the file alone."""
+        self._handler.handle(logging.LogRecord("absl", level, __file__, 0, line, None, None))
 
 
 def seconds_between_lines(seconds: float) -> float:

@@ -14,11 +14,18 @@ from stillhouse.data.batches import TargetBatches
 from stillhouse.data.distilled import load_distilled, space_arrays
 from stillhouse.data.printing import printable
 from stillhouse.data.transforms import Transform
-from stillhouse.launch.errors import BAD_INPUT, STOPPED, CommandError, bad_input, one_line
+from stillhouse.launch.errors import (
+    BAD_INPUT,
+    DESERTED,
+    STOPPED,
+    CommandError,
+    bad_input,
+    one_line,
+)
 from stillhouse.launch.job import Job
 from stillhouse.launch.progress import ProgressReporter, short_time
 from stillhouse.launch.signals import StopSignals
-from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
+from stillhouse.methods.algorithm import Deserted, Interrupted, NonFiniteStepError
 from stillhouse.methods.device_kind import (
     computing_kind,
     device_kind,
@@ -147,8 +154,11 @@ def stopped_runs(job: Job, signals: StopSignals) -> Iterator[None]:
     try:
         yield
     except Interrupted as error:
-        message = f"stopped after step {error.step} of {job.schedule.steps}; {_GO_ON}"
-        raise CommandError(message, signals.code or STOPPED) from error
+        deserted = isinstance(error, Deserted)
+        why = " since no worker was there for --max_lonely seconds" if deserted else ""
+        message = f"stopped after step {error.step} of {job.schedule.steps}{why}; {_GO_ON}"
+        code = DESERTED if deserted else signals.code or STOPPED
+        raise CommandError(message, code) from error
     except CheckpointError as error:
         raise CommandError(one_line(error), BAD_INPUT) from error
     except FloatingPointError as error:

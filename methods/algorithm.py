@@ -87,6 +87,10 @@ class Interrupted(Exception):
         self.step = step
 
 
+class Deserted(Interrupted):
+    """The run was stopped because nobody was there to compute it."""
+
+
 class NonFiniteStepError(FloatingPointError):
     """A step met NaN or infinity; the state it started from is as it was.
 

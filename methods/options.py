@@ -38,6 +38,11 @@ def positive(value: float) -> str | None:
     return None if math.isfinite(value) and value > 0 else "a positive number"
 
 
+def seconds(value: float) -> str | None:
+    """Check that a number is a time."""
+    return None if math.isfinite(value) and value > 0 else "a time of more than 0 seconds"
+
+
 def not_negative(value: float) -> str | None:
     """Check that a number is finite and not below zero."""
     return None if math.isfinite(value) and value >= 0 else "zero or a positive number"

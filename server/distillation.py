@@ -74,7 +74,7 @@ def distil(
             return run.to_the_end()
         except Interrupted as interruption:
             run.save()
-            raise Interrupted(run.step) from interruption
+            raise type(interruption)(run.step) from interruption
         except (NonFiniteStepError, CheckpointError):
             raise  # The first names the step itself.
         except (FloatingPointError, ValueError) as error:

@@ -61,7 +61,8 @@ class Event:
     """Something that happened, for the log.
 
     Attributes:
-        kind: "joined", "left", "lost", "expired", "backup", "failed" or "quarantined".
+        kind: "joined", "left", "lost", "expired", "backup", "slow", "failed", "alone" or
+            "quarantined".
         message: what, to whom, and why.
     """
 
@@ -71,7 +72,7 @@ class Event:
     @property
     def is_trouble(self) -> bool:
         """Whether something went wrong."""
-        return self.kind in ("lost", "expired", "failed", "quarantined")
+        return self.kind not in ("joined", "left", "backup")
 
 
 @dataclasses.dataclass
@@ -79,14 +80,19 @@ class Lease:
     """A task's loan to a worker.
 
     Attributes:
+        task_id, record: what is lent.
         worker: whom it is lent to.
         since: when it was lent.
         deadline: when it ends, unless a heartbeat names the task before.
+        warned: whether the log has said that it takes long.
     """
 
+    task_id: str
+    record: TaskRecord
     worker: "WorkerState"
     since: float
     deadline: float
+    warned: bool = False
 
     @property
     def began(self) -> float:
@@ -104,10 +110,13 @@ class TaskState:
         id: its name.
         number: its place in the order of all tasks.
         record: what it is.
-        leases: by worker id; two, where one is a backup of the other.
-        failed_on: the workers on which it failed.
+        leases: by worker id; several, where some are backups of the first.
+        failed_on: the workers on which it failed, by their id.
         failures: how often it failed.
+        trouble: how it failed last.
+        alone_since: since when it waits for another worker than the one it failed on.
         losses: how many of its leases ended with no word from the worker.
+        overruns: how many workers were given up, since they did not come back from it.
         done: whether `result` is there.
         result: what the first worker handed in.
         failure: why it will not be tried again; None if it will.
@@ -117,9 +126,12 @@ class TaskState:
     number: int
     record: TaskRecord
     leases: dict[str, Lease] = dataclasses.field(default_factory=dict)
-    failed_on: set[str] = dataclasses.field(default_factory=set)
+    failed_on: dict[str, "WorkerState"] = dataclasses.field(default_factory=dict)
     failures: int = 0
+    trouble: Failure | None = None
+    alone_since: float | None = None
     losses: int = 0
+    overruns: int = 0
     done: bool = False
     result: Any = None
     failure: Failure | None = None
@@ -145,10 +157,13 @@ class WorkerState:
         state: "live", "quarantined" or "lost".
         reason: why it is in quarantine.
         held: the tasks lent to it, the oldest first.
+        owed: the leases that have ended, by task, of what it may still compute: its heartbeats
+            name the task.
         blobs: what it is likely to hold, the latest last.
         free_since: when it last ended a task.
         attempts: how many tasks it was lent.
-        bad_results: how many of its results could not be used.
+        bad_results: how many of its results could not be used, or were none, though another worker
+            had one.
         failures: how many tasks have failed since its last result.
         work: the units that it has done, by what they are,
         seconds: and in which time.
@@ -160,6 +175,7 @@ class WorkerState:
     state: str = "live"
     reason: str = ""
     held: dict[str, TaskState] = dataclasses.field(default_factory=dict)
+    owed: dict[str, Lease] = dataclasses.field(default_factory=dict)
     blobs: collections.OrderedDict[str, None] = dataclasses.field(
         default_factory=collections.OrderedDict
     )
@@ -178,6 +194,20 @@ class WorkerState:
         """How many units of each sort it has done in a second, while it computed such."""
         return {u: work / self.seconds[u] for u, work in self.work.items() if self.seconds[u]}
 
+    def leases(self) -> list[Lease]:
+        """Return the leases of what it has or may still compute."""
+        return [*self.owed.values(), *(task.leases[self.id] for task in self.held.values())]
+
+    @property
+    def oldest(self) -> Lease | None:
+        """The lease of what it computes; None if it has nothing to do."""
+        return min(self.leases(), key=lambda lease: lease.began, default=None)
+
+    def seconds_for(self, record: TaskRecord) -> float:
+        """Return what a task would take it, by what it has done of such units; 0 if nothing."""
+        speed = self.speeds.get(record.unit)
+        return record.work / speed if speed else 0.0
+
     def count(self, record: TaskRecord, seconds: float) -> None:
         """Note what it has done, and how long that took."""
         self.work[record.unit] = self.work.get(record.unit, 0) + record.work
@@ -190,6 +220,7 @@ class WorkerState:
             "id": self.id,
             **dataclasses.asdict(self.info),
             "state": idle_or_busy if self.state == "live" else self.state,
+            "reason": self.reason,
             "speeds": {unit: round(speed, 1) for unit, speed in self.speeds.items()},
             "attempts": self.attempts,
             "last_seen": round(now - self.seen, 3),

@@ -11,6 +11,8 @@ from stillhouse.server.task_queue import TaskQueue
 
 # Of the leases that run longest, so many are looked at for one to back up.
 _OLDEST_LOOKED_AT = 32
+# Workers that compute one task at a time.
+_MOST_COPIES = 4
 
 
 class Ledger:
@@ -28,8 +30,8 @@ class Ledger:
         self.queue = TaskQueue()
         self._tasks: dict[str, TaskState] = {}
         self._failed: dict[str, TaskState] = {}
-        # Those with one lease, the oldest first.
-        self._lent_once: collections.OrderedDict[str, TaskState] = collections.OrderedDict()
+        # Those that are lent, and may be lent once more, the oldest first.
+        self._lent: collections.OrderedDict[str, TaskState] = collections.OrderedDict()
         self._numbers = itertools.count(1)
         self._last = 0
 
@@ -68,8 +70,9 @@ class Ledger:
         return next((task.failure for id, task in self._failed.items() if id in ids), None)
 
     def lend(self, task: TaskState, worker: WorkerState, now: float, deadline: float) -> None:
-        """Lend a task that was taken from the queue, or a second time."""
-        task.leases[worker.id] = Lease(worker, now, deadline)
+        """Lend a task that was taken from the queue, or once more."""
+        task.leases[worker.id] = Lease(task.id, task.record, worker, now, deadline)
+        worker.owed.pop(task.id, None)
         worker.held[task.id] = task
         worker.attempts += 1
         worker.holds(task.record.blobs)
@@ -77,7 +80,8 @@ class Ledger:
 
     def take_back(self, task: TaskState, worker: WorkerState) -> bool:
         """End a lease, and return whether the task is queued again."""
-        del task.leases[worker.id], worker.held[task.id]
+        worker.owed[task.id] = task.leases.pop(worker.id)
+        del worker.held[task.id]
         if not task.leases:
             self.queue.add(task)
         self._sort(task)
@@ -103,19 +107,20 @@ class Ledger:
                 self._end(task)
 
     def longest(self, allowed: Callable[[TaskState], bool], now: float) -> TaskState | None:
-        """Return the task that has been computed longest, of those lent once and allowed."""
-        oldest = itertools.islice(self._lent_once.values(), _OLDEST_LOOKED_AT)
+        """Return the task that has been computed longest, of those lent and allowed."""
+        oldest = itertools.islice(self._lent.values(), _OLDEST_LOOKED_AT)
         return max(filter(allowed, oldest), key=lambda task: task.runs(now), default=None)
 
     def _end(self, task: TaskState) -> None:
         self.queue.remove(task)
         for lease in task.leases.values():
             del lease.worker.held[task.id]
+            lease.worker.owed[task.id] = lease
         task.leases.clear()
         self._sort(task)
 
     def _sort(self, task: TaskState) -> None:
-        if len(task.leases) == 1:
-            self._lent_once[task.id] = task
+        if 0 < len(task.leases) < _MOST_COPIES:
+            self._lent.setdefault(task.id, task)
         else:
-            self._lent_once.pop(task.id, None)
+            self._lent.pop(task.id, None)

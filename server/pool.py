@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.wire import unpack
-from stillhouse.methods.algorithm import Interrupted
+from stillhouse.methods.algorithm import Deserted, Interrupted
 from stillhouse.methods.programs import Arrays
 from stillhouse.methods.tasks import Task, TaskFailedError, check_results
 from stillhouse.server.blobs import BlobStore, PackedArrays
@@ -53,6 +53,7 @@ class WorkerPool:
         scheduler: who gets what; used by nobody else from now on.
         blobs: where shared arrays are put for the workers to fetch.
         should_stop: polled several times a second while results are waited for.
+        max_lonely: seconds for which to wait without any worker; None for ever.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class WorkerPool:
         blobs: BlobStore,
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        max_lonely: float | None = None,
     ) -> None:
         self.heartbeat = scheduler.heartbeat
         self._scheduler = scheduler
@@ -69,8 +71,9 @@ class WorkerPool:
         self._offers: dict[str, Offer] = {}
         self._changed = threading.Condition()
         self._closed = False
-        self._ticked = self._warn_since = scheduler.now
+        self._ticked = self._warn_since = self._lonely_since = scheduler.now
         self._warn_after = _LONELY_SECONDS
+        self._max_lonely = max_lonely
 
     @property
     def is_closed(self) -> bool:
@@ -89,6 +92,7 @@ class WorkerPool:
             FloatingPointError: if the values of a task are what no worker can compute with.
             TaskFailedError: if a task failed otherwise, wherever it was tried.
             Interrupted: if asked to stop, or closed.
+            Deserted: if no worker was there for too long.
         """
         arrays, ids, left = PackedArrays(self._blobs), collections.deque[str](), iter(tasks)
         try:
@@ -227,7 +231,7 @@ class WorkerPool:
                 self._forget([ids.popleft() for _ in results])
                 failure = scheduler.failure(ids)
                 if wait and not results and failure is None:
-                    self._warn_if_alone()
+                    self._look_for_workers()
                     self._changed.wait(_POLL_SECONDS)
             if failure is not None:
                 raise _error(failure)
@@ -243,22 +247,30 @@ class WorkerPool:
         """Have the scheduler for oneself; then let it do what is due, and log what happened."""
         with self._changed:
             yield self._scheduler
-            events = []
+            events = self._scheduler.take_events()
             if self._scheduler.now - self._ticked > min(_POLL_SECONDS, self.heartbeat / 4):
-                events = self._scheduler.tick()
+                events += self._scheduler.tick()
                 self._ticked = self._scheduler.now
-        for event in events:
-            _log.log(logging.WARNING if event.is_trouble else logging.INFO, "%s", event.message)
+            # Before anybody else comes to know: what leads to the end of a run is said before it.
+            for event in events:
+                level = logging.WARNING if event.is_trouble else logging.INFO
+                _log.log(level, "%s", event.message)
 
-    def _warn_if_alone(self) -> None:
+    def _look_for_workers(self) -> None:
         now = self._scheduler.now
         if self.live:
-            self._warn_since, self._warn_after = now, _LONELY_SECONDS
-        elif now - self._warn_since > self._warn_after:
+            self._lonely_since = self._warn_since = now
+            self._warn_after = _LONELY_SECONDS
+            return
+        if now - self._warn_since > self._warn_after:
             _log.warning(
                 "no worker is there; %d tasks wait for one", self._scheduler.counts()["queued"]
             )
             self._warn_since, self._warn_after = now, _LONELY_AGAIN_SECONDS
+        lonely = now - self._lonely_since
+        if self._max_lonely is not None and lonely > self._max_lonely:
+            _log.warning("no worker was there for %.0f s: the server ends", lonely)
+            raise Deserted
 
 
 def _record(task: Task, shared: tuple[str, ...]) -> TaskRecord:

@@ -3,7 +3,7 @@
 import collections
 import itertools
 
-from stillhouse.server.leases import TaskState, WorkerInfo, WorkerState
+from stillhouse.server.leases import WorkerInfo, WorkerState
 
 _LOST_REMEMBERED = 256
 _FEWEST_AHEAD = 32
@@ -35,6 +35,10 @@ class Roster:
         """Return the workers that are there, and behind them the last ones that were lost."""
         return [*self._workers.values(), *self._lost.values()]
 
+    def trusted(self) -> list[WorkerState]:
+        """Return the workers that are there and live."""
+        return [worker for worker in self._workers.values() if worker.state == "live"]
+
     @property
     def idle_seconds(self) -> float:
         """After how long a worker with nothing to do had best ask again, the server not drowned."""
@@ -62,13 +66,6 @@ class Roster:
     def get_lost(self, worker_id: str) -> WorkerState | None:
         """Return one of the last workers that were lost."""
         return self._lost.get(worker_id)
-
-    def may_have(self, worker: WorkerState, task: TaskState) -> bool:
-        """Return whether a task has not failed on a worker, or has on all others as well."""
-        if worker.id not in task.failed_on:
-            return True
-        there = filter(None, map(self._workers.get, task.failed_on))
-        return sum(other.state == "live" for other in there) >= self.live
 
     def quarantine(self, worker: WorkerState, reason: str) -> None:
         """Trust a live worker no longer."""

@@ -4,8 +4,10 @@ import functools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from stillhouse.server.blame import Blame
 from stillhouse.server.leases import Event, Failure, TaskRecord, TaskState, WorkerInfo, WorkerState
 from stillhouse.server.ledger import Ledger
+from stillhouse.server.overdue import Overdue, forgive
 from stillhouse.server.pace import Pace
 from stillhouse.server.roster import Roster
 
@@ -28,10 +30,13 @@ class Scheduler:
         clock: tells the seconds; it may be set back.
         heartbeat: seconds between a worker's signs of life; it is lost if silent for 1.75 of them.
         lease_seconds: after which a lease ends that no heartbeat has named meanwhile.
-        max_failures: how often a task may fail before it is given up.
+        max_failures: how often a task may fail before it is given up, if others failed at it too.
+        alone_seconds: how long a task that failed wherever it could waits for another worker.
         max_losses: how many workers may fall silent with a task before it is given up.
         backup_factor: how many times longer than others of its kind a task must take for an idle
-            worker to be given it too.
+            worker to be given it too; twice as long before yet another is.
+        task_limit: seconds after which a worker that does not come back from a task is given up;
+            None for many times what others take.
 
     Attributes:
         heartbeat: as above.
@@ -45,16 +50,20 @@ class Scheduler:
         heartbeat: float = 3.0,
         lease_seconds: float = 60.0,
         max_failures: int = 3,
+        alone_seconds: float = 60.0,
         max_losses: int = 12,
         backup_factor: float = 3.0,
+        task_limit: float | None = None,
     ) -> None:
         self.heartbeat = heartbeat
         self._counts = {"done": 0, "retries": 0, "attempts": 0}
         self._lease_seconds = lease_seconds
-        self._max_failures, self._max_losses = max_failures, max_losses
+        self._max_losses = max_losses
         self._ledger = Ledger()
         self.roster = Roster(self._ledger.run)
-        self._pace = Pace(backup_factor)
+        self._pace = Pace(backup_factor, task_limit)
+        self._overdue = Overdue(self._ledger, self._pace, self._say)
+        self._blame = Blame(self._ledger, self.roster, self._say, max_failures, alone_seconds)
         self._events: list[Event] = []
         self._clock, self._reading = clock, clock()
         self._passed = self._ticked = 0.0
@@ -88,6 +97,8 @@ class Scheduler:
 
     def cancel(self, ids: Iterable[str]) -> None:
         """Forget tasks; those who compute them learn of it by their next heartbeat."""
+        ids = list(ids)
+        self._blame.forget(ids)
         self._ledger.cancel(ids)
 
     def register(self, info: WorkerInfo) -> str:
@@ -101,7 +112,7 @@ class Scheduler:
 
         First those of which it holds the blobs already. Where fewer wait than there are workers, it
         gets none beside the one it computes, since another worker is free sooner. Where none wait,
-        and it computes none, it gets a second lease of the one that takes too long.
+        and it computes none, it gets another lease of the one that takes too long.
 
         Args:
             worker_id: the worker; one that is not live gets none.
@@ -139,6 +150,9 @@ class Scheduler:
                 lease.deadline = self.now + self._lease_seconds
             elif self.now - lease.since > _UNNAMED_HEARTBEATS * self.heartbeat:
                 self._expire(task, worker)
+        for id, lease in list(worker.owed.items()):
+            if id not in ids and self.now - lease.since > _UNNAMED_HEARTBEATS * self.heartbeat:
+                del worker.owed[id]
         for id in ids:
             if id not in worker.held:
                 self._lend_again(id, worker)
@@ -154,6 +168,7 @@ class Scheduler:
         worker = self.hear(worker_id) or self.roster.get_lost(worker_id)
         if worker is None or worker.state == "quarantined":
             return "unknown"
+        worker.owed.pop(task_id, None)
         task = self._ledger.get(task_id)
         if task is None or task.is_over:
             worker.free_since = self.now
@@ -164,6 +179,9 @@ class Scheduler:
             worker.count(task.record, seconds)
         worker.free_since, worker.failures = self.now, 0
         self._ledger.finish(task, result)
+        worker.owed.pop(task_id, None)
+        self._blame.forget([task_id])
+        self._refute(task, worker)
         self._counts["done"] += 1
         return "first"
 
@@ -176,27 +194,12 @@ class Scheduler:
             reason: what went wrong.
             kind: "value" where the arrays are at fault, "memory", or "other".
         """
-        worker = self.hear(worker_id)
-        if worker is None or task_id not in worker.held:
-            return False
-        task = worker.held[task_id]
-        task.failures += 1
-        task.failed_on.add(worker.id)
-        worker.free_since = self.now
-        self._say("failed", f"{worker} could not compute task {task_id}: {reason}")
-        self._take_back(task, worker)
-        if task.failures >= self._max_failures:
-            self._ledger.give_up(task, Failure(kind, reason))
-        # The last one stays: what fails there too is given up soon, and the run told why.
-        worker.failures += kind != "value"
-        if worker.failures >= _MOST_STRIKES and self.roster.live > 1:
-            self._quarantine(worker, f"{worker.failures} tasks in a row failed there: {reason}")
-        return True
+        return self._fail(worker_id, task_id, Failure(kind, reason))
 
     def reject(self, worker_id: str, task_id: str, reason: str, kind: str = "other") -> None:
         """Note that what a worker handed in is no result; the task has failed there."""
         worker = self.roster.get(worker_id)
-        if worker is None or not self.fail(worker_id, task_id, reason, kind):
+        if worker is None or not self._fail(worker_id, task_id, Failure(kind, reason), bad=True):
             return
         worker.bad_results += 1
         if worker.bad_results >= _MOST_STRIKES and worker.state == "live":
@@ -205,10 +208,14 @@ class Scheduler:
     def leave(self, worker_id: str) -> None:
         """Let a worker go; what it holds is queued again."""
         worker = self.roster.get(worker_id)
-        if worker is not None:
-            self._take_all_back(worker)
+        if worker is None:
+            return
+        self._take_all_back(worker)
+        if worker.state == "quarantined":
+            self.roster.lose(worker)  # A status goes on to say why.
+        else:
             self.roster.remove(worker)
-            self._say("left", f"{worker} has left")
+        self._say("left", f"{worker} has left")
 
     def worker_lost(self, worker_id: str, reason: str) -> None:
         """Give a worker up; what it holds is queued again."""
@@ -231,15 +238,21 @@ class Scheduler:
         slept = max(now - self._ticked - self.heartbeat, 0.0)
         self._ticked = now
         for worker in self.roster.present():
-            worker.seen = min(worker.seen + slept, now)
+            forgive(worker, slept, now)
             silent = now - worker.seen
             if silent > _SILENT_HEARTBEATS * self.heartbeat:
                 self.worker_lost(worker.id, f"silent for {silent:.1f} s")
                 continue
             for task in list(worker.held.values()):
-                task.leases[worker.id].deadline += slept
                 if now > task.leases[worker.id].deadline:
                     self._expire(task, worker)
+            if worker.state == "live" and (overdue := self._overdue.look_at(worker, now)):
+                self._set_aside(worker, overdue[0].task_id, overdue[1])
+        self._blame.judge_all(now)
+        return self.take_events()
+
+    def take_events(self) -> list[Event]:
+        """Return what has happened since the last call, for the log."""
         events, self._events = self._events, []
         return events
 
@@ -251,24 +264,56 @@ class Scheduler:
         task = self._ledger.get(task_id)
         if task is None or worker.state != "live" or len(worker.held) >= _MOST_HELD:
             return
-        if self.roster.may_have(worker, task) and self._ledger.queue.remove(task):
+        if self._blame.may_try(worker, task) and self._ledger.queue.remove(task):
             self._lend(task, worker)
 
     def _next(self, worker: WorkerState) -> TaskState | None:
-        """Take what a worker is to be lent next out of the queue, or have it a second time."""
+        """Take what a worker is to be lent next out of the queue, or have it once more."""
         queue = self._ledger.queue
         if len(worker.held) >= _MOST_HELD or (worker.held and len(queue) < self.roster.live):
             return None
-        may_have = functools.partial(self.roster.may_have, worker)
-        task = queue.pop_nearest(may_have, worker.blobs)
+        task = queue.pop_nearest(functools.partial(self._blame.may_try, worker), worker.blobs)
         if task is not None or worker.held:
             return task
-        task = self._ledger.longest(may_have, self.now)
-        if task is None or not self._pace.is_late(task.record, task.runs(self.now)):
-            return None
-        (lease,) = task.leases.values()
-        self._say("backup", f"task {task.id} takes {lease.worker} too long: {worker} does it too")
+        task = self._ledger.longest(functools.partial(self._may_back_up, worker), self.now)
+        if task is not None:
+            others = ", ".join(str(lease.worker) for lease in task.leases.values())
+            self._say("backup", f"task {task.id} takes {others} too long: {worker} does it too")
         return task
+
+    def _may_back_up(self, worker: WorkerState, task: TaskState) -> bool:
+        if worker.id in task.leases or not self._blame.may_try(worker, task):
+            return False
+        return self._overdue.is_late(task, self.now)
+
+    def _set_aside(self, worker: WorkerState, task_id: str, reason: str) -> None:
+        """Give up a worker that beats but does not come back from a task."""
+        task = worker.held.get(task_id)
+        if task is not None:
+            task.overruns += 1
+            self._lose(task, worker, f"{worker}: {reason}")
+        self._quarantine(worker, reason)
+
+    def _fail(self, worker_id: str, task_id: str, failure: Failure, *, bad: bool = False) -> bool:
+        """Note a failure, and return whether the task was lent to the worker."""
+        worker = self.hear(worker_id)
+        if worker is None or task_id not in worker.held:
+            return False
+        task = worker.held[task_id]
+        self._blame.note(task, worker, failure)
+        self._say("failed", f"{worker} could not compute task {task_id}: {failure.reason}")
+        self._take_back(task, worker)
+        del worker.owed[task_id]
+        worker.free_since = self.now
+        # Where arrays are said to be at fault, it shows when another worker can compute them.
+        worker.failures += failure.kind != "value"
+        if worker.failures >= _MOST_STRIKES:
+            reason = f"{worker.failures} tasks in a row failed there: {failure.reason}"
+            self._quarantine(worker, reason)
+        # That arrays are at fault is believed of one who has computed others.
+        believed = failure.kind == "value" and bool(worker.work) and not bad
+        self._blame.judge(task, self.now, believed=believed)
+        return True
 
     def _take_back(self, task: TaskState, worker: WorkerState) -> None:
         self._counts["retries"] += self._ledger.take_back(task, worker)
@@ -289,6 +334,15 @@ class Scheduler:
         if task.losses >= self._max_losses and not task.leases:
             reason = f"lent {task.losses} times with no answer; the last time, {reason}"
             self._ledger.give_up(task, Failure("other", reason))
+
+    def _refute(self, task: TaskState, by: WorkerState) -> None:
+        """Count against workers that they found fault with arrays which another one computed."""
+        if task.trouble is None or task.trouble.kind != "value":
+            return
+        for worker in task.failed_on.values():
+            worker.bad_results += worker is not by
+            if worker.bad_results >= _MOST_STRIKES and worker.state == "live":
+                self._quarantine(worker, f"others can what fails there: {task.trouble.reason}")
 
     def _quarantine(self, worker: WorkerState, reason: str) -> None:
         self._take_all_back(worker)

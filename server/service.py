@@ -180,7 +180,7 @@ class Service:
             "step": self._progress.step,
             "steps": self._progress.steps,
             **self._values,
-            "seconds_left": self._seconds_left(),
+            "seconds_left": self._seconds_left() if self._pool.live else None,
             "tasks": self._pool.counts(),
             "workers": self._pool.workers(),
         }

@@ -4,7 +4,20 @@ import collections
 
 import numpy as np
 
+from stillhouse.data.memory import total_memory
 from stillhouse.data.wire import WireError, digest, unpack
+
+
+_SHARE = 16
+
+
+def default_capacity(workers: int = 1) -> int:
+    """Return the bytes that a worker keeps by default: a sixteenth of the machine's memory.
+
+    Args:
+        workers: how many share it.
+    """
+    return total_memory() // _SHARE // workers
 
 
 class BlobCache:

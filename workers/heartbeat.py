@@ -17,7 +17,7 @@ class Heartbeat:
     """A thread that names to the server, every few seconds, the tasks that this worker holds.
 
     It never gives up: what its silence or the server's answer mean is for others to find out, by
-    the answers to their own calls. Kernels and calls let go of Python's lock, so nothing that a
+    the answers to their own calls or, while they compute, by `set_aside` and `unheard`. Kernels and calls let go of Python's lock, so nothing that a
     worker does delays it.
 
     Args:
@@ -31,6 +31,8 @@ class Heartbeat:
         self._worker = ""
         self._seconds = 0.0
         self._held: dict[str, bool] = {}  # whether it was revoked
+        self._heard = time.monotonic()
+        self._set_aside: str | None = None
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -39,6 +41,7 @@ class Heartbeat:
         """Beat under this id, every so many seconds, from now on."""
         with self._changed:
             self._worker, self._seconds = worker, seconds
+            self._heard = time.monotonic()
             self._changed.notify()
 
     def hold(self, task: str) -> None:
@@ -55,6 +58,16 @@ class Heartbeat:
         """Return whether the server does not want this task any more."""
         with self._changed:
             return self._held.get(task, False)
+
+    @property
+    def set_aside(self) -> str | None:
+        """Why the server wants no more of this worker; None if it does."""
+        return self._set_aside
+
+    @property
+    def unheard(self) -> float:
+        """For how many seconds the server has not answered."""
+        return time.monotonic() - self._heard
 
     def __enter__(self) -> "Heartbeat":
         self._thread.start()
@@ -98,6 +111,9 @@ class Heartbeat:
             _LOGGER.debug("no heartbeat: %s", error)
             return
         with self._changed:
+            self._heard = time.monotonic()
+            if answer.get("status") == "quarantined":
+                self._set_aside = str(answer.get("reason", ""))
             for task in answer.get("revoked", ()):
                 if task in self._held:
                     self._held[task] = True

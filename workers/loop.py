@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.methods.programs import Context
-from stillhouse.workers.cache import BlobCache
+from stillhouse.workers.cache import BlobCache, default_capacity
 from stillhouse.workers.compute import failure_kind, read_task
 from stillhouse.workers.connection import (
     Answer,
@@ -67,7 +67,7 @@ def work(
     device: str = "cpu",
     threads: int | None = None,
     max_idle: float = 60.0,
-    cache_bytes: int = 2**30,
+    cache_bytes: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     backend_override: str | None = None,
 ) -> Work:
@@ -82,7 +82,7 @@ def work(
         device: what computes, "cpu" or "gpu:0" and so on; only said, JAX has been told before.
         threads: how many threads a program may use; None for its default.
         max_idle: seconds without an answer after which the server is given up.
-        cache_bytes: of shared arrays to keep.
+        cache_bytes: of shared arrays to keep; None for a sixteenth of the machine's memory.
         should_stop: polled several times a second; when true, a task that is done within seconds
             is still handed in, any other given back.
         backend_override: compute by this backend in place of the run's, where the server lets any
@@ -103,14 +103,15 @@ class _Worker:
         device: str,
         threads: int | None,
         max_idle: float,
-        cache_bytes: int,
+        cache_bytes: int | None,
         should_stop: Callable[[], bool],
         backend: str | None,
     ) -> None:
-        self._server = server
+        self._server, self._max_idle = server, max_idle
         self._connection = Connection(server, max_idle, should_stop)
         self._device, self._threads, self._backend = device, threads, backend
-        self._cache = BlobCache(cache_bytes)
+        self._capacity = default_capacity() if cache_bytes is None else cache_bytes
+        self._cache = BlobCache(self._capacity)
         self._heartbeat = Heartbeat(server, self._stats)
         self._context: Context | None = None
         self._id = ""
@@ -159,7 +160,10 @@ class _Worker:
         backend = self._backend or run["backend"]
         if self._context is None or self._context.backend != backend:
             self._context = Context(backend, self._threads, device=self._device)
-        _LOGGER.info("worker %s of %s, by %s", self._id, run["summary"], backend)
+        _LOGGER.info(
+            "worker %s of %s, by %s; it keeps up to %.0f MB of arrays",
+            *(self._id, run["summary"], backend, self._capacity / 1e6),
+        )
 
     def _turn(self) -> None:
         """Do what is next: hand in, ask for more, or see to it that something is computed."""
@@ -172,10 +176,23 @@ class _Worker:
             if not self._take(answer):
                 self._connection.pause(answer["wait"])
         elif not self._prepare_next():
+            self._check_server()
             wait([self._running.results], timeout=_POLL_SECONDS)
         if self._done is None and self._running is not None and self._running.results.done():
             self._done, self._running = self._running, None
             self._count(self._done)
+
+    def _check_server(self) -> None:
+        """See to it that a task which hangs keeps this process no longer than it is wanted.
+
+        Raises:
+            Ended: if the server has set this worker aside.
+            ServerGone: if it has not answered for too long.
+        """
+        if self._heartbeat.set_aside is not None:
+            raise Ended("quarantined", self._heartbeat.set_aside)
+        if self._heartbeat.unheard > self._max_idle:
+            raise ServerGone("the server does not answer")
 
     def _take(self, answer: Answer) -> bool:
         """Put the tasks of an answer behind those that wait, and return whether there are any."""

@@ -72,6 +72,7 @@ def describe(status: Status) -> str:
         lines.append(in_words(status["computed_by"]))
     if "tasks" in status:
         lines += [_tasks_line(status["tasks"]), *_worker_lines(status["workers"])]
+        lines += _set_aside_lines(status["workers"])
     return "\n".join(lines)
 
 
@@ -130,11 +131,23 @@ def _progress_line(status: Status) -> str:
         parts.append(f"test {status['test_accuracy']:.3f}")
     if status["state"] == "finished":
         parts.append("finished")
+    elif _waits(status):
+        parts.append("waiting for workers")
     elif status["seconds_left"] is not None:
         parts.append(f"{short_time(status['seconds_left'])} left")
     if "seconds_since" in status:
         parts.append(f"last step {short_time(status['seconds_since'])} ago")
     return "  ".join(parts)
+
+
+def _waits(status: Status) -> bool:
+    """Return whether nobody is there to compute what a server has."""
+    workers = status.get("workers")
+    return workers is not None and not any(w["state"] in ("idle", "busy") for w in workers)
+
+
+def _set_aside_lines(workers: list[dict[str, Any]]) -> list[str]:
+    return [f"{w['id']} is set aside: {w['reason']}" for w in workers if w.get("reason")]
 
 
 def _tasks_line(tasks: dict[str, int]) -> str:

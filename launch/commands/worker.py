@@ -40,6 +40,7 @@ def run(config: WorkerConfig) -> int:
                 device=options.device,
                 threads=options.threads,
                 max_idle=options.max_idle,
+                cache_bytes=options.cache_bytes,
                 should_stop=signals.asked,
                 backend_override=options.backend,
             )

@@ -48,7 +48,8 @@ def build_program(config: AnyConfig, devices: Sequence[str] = ("cpu",)) -> lp.Pr
     with program.group("worker"):
         for index in range(engine.workers):
             device = devices[index % len(devices)]
-            program.add_node(lp.PyNode(run_worker, server, launcher, device, threads))
+            arguments = (server, launcher, device, threads, engine.workers)
+            program.add_node(lp.PyNode(run_worker, *arguments))
     if engine.loaders:
         with program.group("loader"):
             for index in range(engine.loaders):

@@ -70,7 +70,15 @@ def commands_of(program: Any) -> dict[str, list[Sequence[str]]]:
 
 
 class NodeFailedError(Exception):
-    """A node came down by itself, and would again."""
+    """A node came down by itself, and would again.
+
+    Attributes:
+        code: its exit code.
+    """
+
+    def __init__(self, how: str, code: int) -> None:
+        super().__init__(how)
+        self.code = code
 
 
 class Node:
@@ -138,7 +146,7 @@ class Node:
             how = f"{self.name} was ended by {signal.Signals(-code).name}"
         self._crashes += -code not in _FROM_OUTSIDE
         if code == BAD_INPUT or self._crashes == _MOST_CRASHES:
-            raise NodeFailedError(how)
+            raise NodeFailedError(how, code)
         _LOGGER.warning("%s; started again", how)
         self.start()
 
@@ -172,16 +180,22 @@ class Crowd:
         """Start again whoever was killed, all but one.
 
         Raises:
-            NodeFailedError: if one that is needed comes down whenever it is started.
+            NodeFailedError: if one that is needed comes down whenever it is started, and no other
+                of its group lives.
         """
         for node in [node for name, node in self._nodes.items() if name != except_for]:
             try:
                 node.mend()
             except NodeFailedError as error:
-                if node.needed:
+                # What one is refused for, its like are refused for too.
+                if node.needed and (error.code == BAD_INPUT or not self._has_others(node)):
                     raise
                 _LOGGER.warning("%s; going on without it", error)
                 del self._nodes[node.name]
+
+    def _has_others(self, node: Node) -> bool:
+        group = self.group(node.name.partition("/")[0])
+        return any(self[name].poll() is None for name in group if name != node.name)
 
     def __enter__(self) -> "Crowd":
         return self

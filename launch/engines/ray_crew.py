@@ -183,11 +183,11 @@ class RayCrew:
         """Do for a worker all that is due."""
         try:
             self._take_signs(member, back)
-            if member.id:
+            if member.id and member.name in self._members:
                 self._take_results(member, back)
                 self._give_tasks(member)
         except self._ray.exceptions.RayActorError as error:
-            self._replace(member, error)
+            self._replace(member, _reason(error))
 
     def _take_signs(self, member: _Member, back: set[Any]) -> None:
         now = time.monotonic()
@@ -208,6 +208,8 @@ class RayCrew:
         member.sign_due = now + self._heartbeat
         if beat["status"] == "unknown":  # It was silent for too long.
             self._register(member)
+        if beat["status"] == "quarantined":
+            self._replace(member, f"it was set aside: {beat['reason']}")
 
     def _register(self, member: _Member) -> None:
         assert member.info is not None, "it has described itself"
@@ -279,10 +281,9 @@ class RayCrew:
             self._service.leave(member.id)
         self._ray.kill(member.actor, no_restart=True)
 
-    def _replace(self, member: _Member, error: Exception) -> None:
-        """Have another actor in place of one that died."""
-        reason = _reason(error)
-        logging.warning("%s has died, another one is started: %s", member.name, reason)
+    def _replace(self, member: _Member, reason: str) -> None:
+        """Have another actor in place of one that died, or was set aside."""
+        logging.warning("%s has ended, another one is started: %s", member.name, reason)
         self._members.pop(member.name)
         # Where only the network was gone it would come back, as one too many.
         self._ray.kill(member.actor, no_restart=True)

@@ -51,8 +51,14 @@ def opened_service(
     Raises:
         CommandError: if its folder cannot be read.
     """
-    scheduler = Scheduler(time.monotonic, heartbeat=job.config.engine.heartbeat)
-    with WorkerPool(scheduler, BlobStore(), should_stop=should_stop) as pool:
+    asked = job.config.engine
+    scheduler = Scheduler(
+        time.monotonic, heartbeat=asked.heartbeat, task_limit=asked.task_limit
+    )
+    pool = WorkerPool(
+        scheduler, BlobStore(), should_stop=should_stop, max_lonely=asked.max_lonely
+    )
+    with pool:
         with bad_input():
             kinds = kinds_for(job)
         yield pool, Service(pool, run_description(job), kinds)
@@ -113,6 +119,6 @@ def _say_farewell(service: Service) -> None:
     """Keep answering until all workers have gone, or for a few seconds."""
     until = time.monotonic() + _FAREWELL_SECONDS
     while time.monotonic() < until:
-        if not any(worker["state"] != "lost" for worker in service.status()["workers"]):
+        if not any(worker["state"] in ("idle", "busy") for worker in service.status()["workers"]):
             return
         time.sleep(0.05)

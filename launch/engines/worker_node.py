@@ -16,14 +16,16 @@ from stillhouse.launch.devices import use_device
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.processes import end_with_parent
-from stillhouse.launch.errors import BAD_INPUT
+from stillhouse.launch.errors import BAD_INPUT, STOPPED
 from stillhouse.launch.logs import start_logging
+from stillhouse.launch.signals import end_now
+from stillhouse.workers.cache import default_capacity
 from stillhouse.workers.loop import Refused, work
 
 _POLL_SECONDS = 0.1
 
 
-def run_worker(server: Any, launcher: int, device: str, threads: int) -> None:
+def run_worker(server: Any, launcher: int, device: str, threads: int, workers: int) -> None:
     """Be a worker of the server until there is nothing more to do.
 
     Args:
@@ -31,21 +33,27 @@ def run_worker(server: Any, launcher: int, device: str, threads: int) -> None:
         launcher: the process that starts the nodes.
         device: what computes.
         threads: how many it may use of the processor.
+        workers: how many share this machine's memory.
     """
     with as_node(launcher) as stopped:
         use_device(device, threads)
         _wait_for(server.address, stopped)
         try:
             # A server that has gone comes back, or the launcher ends all.
-            work(
+            done = work(
                 CourierServer(server.address),
                 device=device,
                 threads=threads,
+                cache_bytes=default_capacity(workers),
                 should_stop=stopped.is_set,
             )
         except Refused as error:
             print(f"stillhouse distill: error: {error}", file=sys.stderr)
             sys.exit(BAD_INPUT)
+        code = STOPPED if done.end == "quarantined" else 0
+        if done.abandoned:
+            end_now(code)
+        sys.exit(code)  # Another one is started in place of one that was set aside.
 
 
 @contextlib.contextmanager

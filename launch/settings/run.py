@@ -9,7 +9,7 @@ from typing import cast
 from stillhouse.kernels import BACKENDS
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.methods.method import Method
-from stillhouse.methods.options import Checked, at_least, option, positive
+from stillhouse.methods.options import Checked, at_least, option, positive, seconds
 from stillhouse.methods.registry import METHODS
 
 ENGINES = ("local", "launchpad", "ray")
@@ -133,6 +133,8 @@ class WorkersConfig(Checked):
         ray_address: the Ray cluster; None for one of its own on this machine.
         heartbeat: seconds between the signs of life of a worker.
         any_device: let backends and models of devices differ.
+        task_limit: seconds that a task may take; None for what is usual, many times over.
+        max_lonely: seconds without any worker; None for ever.
     """
 
     engine: str = option(
@@ -151,6 +153,18 @@ class WorkersConfig(Checked):
         False,
         "let workers of other backends and models of devices in, though the result can then not be "
         "repeated to the bit",
+    )
+    task_limit: float | None = option(
+        None,
+        "seconds after which a worker that does not come back from a task is set aside (default: "
+        "30 times what others take and at least 5 min; 6 h where none has come back yet)",
+        check=seconds,
+    )
+    max_lonely: float | None = option(
+        None,
+        "seconds after which to save and end, with exit code 75, where no worker is there "
+        "(default: wait for ever)",
+        check=seconds,
     )
 
 

@@ -21,6 +21,7 @@ class WorkerOptions(Checked):
         threads: processor threads; None for all.
         backend: what computes kernels; None for what the run does.
         max_idle: seconds.
+        cache_bytes: of arrays; None for a sixteenth of the machine's memory.
     """
 
     server: str = option("localhost:18400", "host:port of the server")
@@ -33,6 +34,12 @@ class WorkerOptions(Checked):
     )
     max_idle: float = option(
         60.0, "seconds after which to end when the server does not answer", check=positive
+    )
+    cache_bytes: int | None = option(
+        None,
+        "bytes of images and other arrays to keep, which travel once so (default: a sixteenth of "
+        "this machine's memory)",
+        check=at_least(0),
     )
 
 

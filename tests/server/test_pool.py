@@ -44,8 +44,9 @@ class Crew:
                 worker = self.pool.register(WorkerInfo())
             offers = self.pool.lease(worker, 2)
             for offer in offers:
-                assert set(self.pool.fetch(worker, offer.shared)) == set(offer.shared)
-                self.compute(self.pool, worker, offer)
+                # Else the results are not waited for any more.
+                if set(self.pool.fetch(worker, offer.shared)) == set(offer.shared):
+                    self.compute(self.pool, worker, offer)
             if not offers:
                 time.sleep(0.001)
 
@@ -154,7 +155,8 @@ def test_junk_is_bad_and_the_task_goes_to_another(pool, blobs):
     def compute(pool, worker, offer):
         said.append(pool.complete(worker, offer.id, next(refused, result_of(task))))
 
-    pool._scheduler._max_failures = len(junk) + 1
+    # On three workers of one host it would be the task's fault.
+    pool._scheduler._blame._max_failures = len(junk) + 1
     with Crew(pool, blobs, 4, compute):
         assert len(list(pool.results([task]))) == 1
     assert said == ["bad"] * len(junk) + ["first"]

@@ -152,7 +152,7 @@ def test_status_says_how_the_run_is_doing(house):
     assert first == {
         **{"id": idle, "host": "there", "pid": 7, "device": "gpu:0", "state": "idle"},
         **{"kind": "xla on NVIDIA A beside cpu: Intel P (avx2)", "speeds": {}, "attempts": 0},
-        "last_seen": 0.0,
+        **{"reason": "", "last_seen": 0.0},
     }
     assert (second["id"], second["state"], second["attempts"]) == (busy, "busy", 2)
 

@@ -20,6 +20,21 @@ right = leased.compute
 leased.compute = lambda kernel, task: tuple({} for x in right(kernel, task))
 """
 
+# It beats, but never comes back from the first task; the others are as ever.
+HANGING = """
+import time
+from stillhouse.workers import leased
+leased.compute = lambda context, task: time.sleep(10**6)
+"""
+
+# It fails at once, whatever it is lent.
+RAISING = """
+from stillhouse.workers import leased
+def compute(context, task):
+    raise ValueError("no luck on this host")
+leased.compute = compute
+"""
+
 # The clocks of the process run on by an hour, or back, once the file is there.
 LEAP = """
 import os, time
@@ -74,6 +89,34 @@ def test_a_worker_that_hands_in_nonsense_gets_no_more_tasks_and_does_no_harm(
     assert reason in line
     assert sound.wait(20) == 0, sound.said
     assert bits(tmp_path / "run") == locally(problem)
+
+
+def test_workers_that_hang_and_one_that_raises_do_no_harm_and_are_named(
+    serve, worker, eventually, locally, bits, problem, tmp_path
+):
+    server = serve("", "--task_limit=5")
+    hanging = [worker(HANGING), worker(HANGING)]
+    eventually(lambda: server.said.count("has joined") == 2, "joined", command=server)
+    others = [worker(RAISING), worker()]
+    assert server.wait() == 0, server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    for process in hanging:
+        pattern = rf":{process.pid}\) gets no more tasks: it does not come back from task \S+ in"
+        assert re.search(pattern, log), log
+        assert re.search(rf":{process.pid}\) has computed task \S+ for", log)
+        assert process.wait(20) == 1 and "it does not come back" in process.said
+    # Either it failed thrice, or others had done by then what it found fault with.
+    assert re.search(rf":{others[0].pid}\) could not compute task .* no luck on this host", log)
+    assert others[1].wait(20) == 0, others[1].said
+
+
+def test_where_no_worker_comes_the_server_ends_with_a_code_of_its_own(serve, tmp_path):
+    server = serve("", "--max_lonely=0.5")
+    assert server.wait() == 75, server.said
+    last = server.said.strip().splitlines()[-1]
+    assert "no worker was there" in last and "the same command goes on from there" in last
+    assert "no worker was there" in (tmp_path / "run" / "log.txt").read_text()
 
 
 def test_where_the_disk_is_full_a_run_goes_on_from_the_last_checkpoint(
