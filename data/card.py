@@ -80,6 +80,9 @@ class Card:
         recipe: how it is meant to be used; None where KRR with `kernel` is meant.
         computed_by: on what kinds of device, such as `xla on NVIDIA H100 80GB HBM3`. Where there
             are more than one the set can not be made again to the bit.
+        audit: the share of the tasks whose results two workers had to agree on, how many were
+            compared and how many could not be, and which workers were set aside; empty where none
+            were.
 
     Raises:
         ValueError: if a value cannot be written as JSON, or a score is not a finite number.
@@ -96,6 +99,7 @@ class Card:
     format_version: int = FORMAT_VERSION
     recipe: Recipe | None = None
     computed_by: tuple[str, ...] = ()
+    audit: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "computed_by", tuple(self.computed_by))
@@ -110,7 +114,7 @@ class Card:
             raise ValueError(f"`dataset` of a card must be a DatasetInfo, got {self.dataset!r}")
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
             raise ValueError(f"`recipe` of a card must be a Recipe, got {self.recipe!r}")
-        for field in ("kernel", "config", "scores", "software"):
+        for field in ("kernel", "config", "scores", "software", "audit"):
             value = getattr(self, field)
             if not isinstance(value, Mapping):
                 raise ValueError(f"`{field}` of a card must be a JSON object, got {value!r}")
@@ -126,6 +130,8 @@ class Card:
         """Return the card as one line of JSON."""
         entries = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         entries["dataset"] = dataclasses.asdict(self.dataset)
+        if not self.audit:
+            del entries["audit"]  # An earlier release reads it then.
         entries["recipe"] = None if self.recipe is None else recipe_to_plain(self.recipe)
         return json.dumps(entries, allow_nan=False)
 

@@ -24,7 +24,7 @@ from stillhouse.server.schedule import Schedule
 _OF_THIS_MACHINE = (
     *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
-    *("any_device", "task_limit", "max_lonely"),
+    *("any_device", "task_limit", "max_lonely", "audit"),
 )
 
 
@@ -90,6 +90,11 @@ class Job:
             **self.config.own.identity(),
             **held,
         }
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random."""
+        return self.config.method.seed
 
     @property
     def growing(self) -> str | None:

@@ -10,6 +10,7 @@ from stillhouse.launch.running import run_job
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.signals import StopSignals
+from stillhouse.server.audit import Audit
 from stillhouse.server.device_kinds import DeviceKinds, kinds_of_folder
 from stillhouse.server.schedule import Progress
 
@@ -52,6 +53,7 @@ def run_any(
     *,
     signals: StopSignals | None = None,
     kinds: DeviceKinds | None = None,
+    audit: Audit | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
@@ -61,7 +63,9 @@ def run_any(
         CommandError: if its folder is in use, or it was stopped.
     """
     if isinstance(job, Job):
-        return run_job(job, signals=signals, kinds=kinds, on_progress=on_progress, batches=batches)
+        return run_job(
+            job, signals=signals, kinds=kinds, audit=audit, on_progress=on_progress, batches=batches
+        )
     from stillhouse.launch.pretraining import run_pretraining
 
     return run_pretraining(job, signals=signals, on_progress=on_progress)

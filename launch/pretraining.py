@@ -57,6 +57,11 @@ class PretrainJob:
         """What decides the bits of the result."""
         return to_plain(self.info)
 
+    @property
+    def seed(self) -> int:
+        """The seed of the first network."""
+        return self.config.pool.seed
+
     def summary(self) -> str:
         """Return the training in a line."""
         training, info = self.info.training, self.info

@@ -1,6 +1,7 @@
 """A job from its first step to its pictures, or from where it was."""
 
 import contextlib
+import dataclasses
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from stillhouse.methods.device_kind import (
 )
 from stillhouse.methods.programs import KERNEL_ELEMENTS
 from stillhouse.methods.tasks import Tally, TaskFailedError
+from stillhouse.server.audit import Audit
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.device_kinds import DeviceKinds, in_words, kinds_of_folder
 from stillhouse.server.distillation import distil
@@ -62,6 +64,7 @@ def run_job(
     *,
     signals: StopSignals | None = None,
     kinds: DeviceKinds | None = None,
+    audit: Audit | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
@@ -71,6 +74,7 @@ def run_job(
         job: what to run.
         signals: entered already, where the engine asks them too; None for new ones.
         kinds: the kinds of device that compute; None where this process does.
+        audit: which results are compared; None for none.
         on_progress: told of the progress beside the log; keep it quick.
         batches: gives whoever hands out the target batches, from those made here.
 
@@ -94,7 +98,7 @@ def run_job(
                 kinds = _kinds_here(job)
         # What is not finite stops the run anyway.
         with np.errstate(over="ignore", invalid="ignore"), stopped_runs(job, signals):
-            learn(job, transform, signals.asked, report, batches, kinds)
+            learn(job, transform, signals.asked, report, batches, kinds, audit)
             _draw(job)
     _summarise(job)
     return 0
@@ -107,6 +111,7 @@ def learn(
     report: Callable[[Progress], None],
     batches: Callable[[TargetBatches], TargetBatches],
     kinds: DeviceKinds | None = None,
+    audit: Audit | None = None,
 ) -> None:
     """Learn the distilled set in the job's folder, which is open, and write it there.
 
@@ -133,10 +138,22 @@ def learn(
         should_stop=should_stop,
         report=report,
         computed_by=lambda: known.computed,
+        audit=audit,
     )
-    finish(job.folder, outcome, transform=transform, card=job.card(known.computed))
+    audited = audit.describe() if audit is not None else {}
+    card = dataclasses.replace(job.card(known.computed), audit=audited)
+    finish(job.folder, outcome, transform=transform, card=card)
+    if audited:
+        logging.info("%s", _audited(audited))
     job.folder.begun.unlink(missing_ok=True)
     logging.info("%s", in_words(known.computed))
+
+
+def _audited(audit: Mapping[str, Any]) -> str:
+    """Return what came of an audit."""
+    found = ", ".join(audit["set_aside"]) or "nobody"
+    missed = f", {audit['missed']:,} could not be" if audit["missed"] else ""
+    return f"{audit['compared']:,} results were compared{missed}; set aside for theirs: {found}"
 
 
 def _kinds_here(job: Job) -> DeviceKinds:

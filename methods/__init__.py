@@ -8,7 +8,14 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "algorithm": ("Algorithm", "Deserted", "Interrupted", "LearnsRecipe", "NonFiniteStepError", "Support"),
+    "algorithm": (
+        "Algorithm",
+        "Deserted",
+        "Interrupted",
+        "LearnsRecipe",
+        "NonFiniteStepError",
+        "Support",
+    ),
     "kernel_regression.computer": ("KernelComputer",),
     "coresets": ("class_average", "kmeans_centres", "noise_images", "random_subset"),
     "costs": (

@@ -43,6 +43,11 @@ def seconds(value: float) -> str | None:
     return None if math.isfinite(value) and value > 0 else "a time of more than 0 seconds"
 
 
+def share(value: float) -> str | None:
+    """Check that a number is a share of something."""
+    return None if 0 <= value <= 1 else "a share from 0 to 1"
+
+
 def not_negative(value: float) -> str | None:
     """Check that a number is finite and not below zero."""
     return None if math.isfinite(value) and value >= 0 else "zero or a positive number"

@@ -51,6 +51,13 @@ class Task:
         return self.program.describe(self.shared, self.own)
 
 
+class SpoiledError(Exception):
+    """Results that were handed out may be wrong, since who computed them was found out.
+
+    Whatever was made of them since the last state that was believed is to be computed again.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class Outline:
     """A task before there are any arrays, for plans.

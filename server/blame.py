@@ -56,6 +56,8 @@ class Blame:
 
         One that it failed on it gets again only if all others have failed too, and not for ever.
         """
+        if task.votes and task.has_result_of(worker):
+            return False
         if worker.id not in task.failed_on:
             return True
         return task.failures < self._max_failures and not self._somebody_is_left(task)

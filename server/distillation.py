@@ -19,7 +19,8 @@ from stillhouse.methods.algorithm import (
     NonFiniteStepError,
 )
 from stillhouse.methods.programs import KERNEL_ELEMENTS
-from stillhouse.methods.tasks import Tally
+from stillhouse.methods.tasks import SpoiledError, Tally
+from stillhouse.server.audit import Audit
 from stillhouse.server.checkpoints import Checkpoint, CheckpointError, CheckpointStore
 from stillhouse.server.metrics import MetricsLog
 from stillhouse.server.outcome import Outcome, key
@@ -27,6 +28,7 @@ from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Progress, Schedule
 
 S = TypeVar("S")
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 # Where a step takes a minute, a kill -9 must not cost fifty of them.
 _SECONDS_BETWEEN_CHECKPOINTS = 300.0
@@ -41,6 +43,7 @@ def distil(
     should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[Progress], None] = lambda progress: None,
     computed_by: Callable[[], Sequence[str]] = lambda: (),
+    audit: Audit | None = None,
 ) -> Outcome:
     """Run a method to its end, from its beginning or from the last checkpoint.
 
@@ -52,6 +55,7 @@ def distil(
         should_stop: asked after each step whether to give up.
         report: told of the progress; keep it quick.
         computed_by: says on what kinds of device the run has been computed, to be saved with it.
+        audit: counts the results that were compared; it goes on from what was saved.
 
     Raises:
         Interrupted: if `should_stop` said so; the state is saved.
@@ -66,6 +70,7 @@ def distil(
     last_step = None if saved is None else saved.step
     with MetricsLog(folder.metrics, folder.tensorboard, last_step=last_step) as metrics:
         run = _Run(algorithm, schedule, tally, store, metrics, should_stop, report, computed_by)
+        run.audit = audit or run.audit
         try:
             if saved is None:
                 run.begin()
@@ -96,6 +101,7 @@ class _Run(Generic[S]):
     should_stop: Callable[[], bool]
     report: Callable[[Progress], None]
     computed_by: Callable[[], Sequence[str]]
+    audit: Audit = dataclasses.field(default_factory=Audit)
     step: int = 0
     state: S | None = None
     scores: Mapping[str, float] | None = None
@@ -108,9 +114,9 @@ class _Run(Generic[S]):
 
     def begin(self) -> None:
         counter = _Counter(self.tally)
-        state = self.algorithm.begin()
+        state = self._trusted(self.algorithm.begin)
         if self.schedule.evaluates(0):
-            self.scores = self.algorithm.score(state)
+            self.scores = self._trusted(lambda: self.algorithm.score(state))
             self._record(0, self.scores, {})
         self.state, self.work = state, counter.added_to({})
         self.save()
@@ -120,6 +126,7 @@ class _Run(Generic[S]):
             self.state = self.algorithm.restore(saved.arrays)
             self.scores, self.work = _scores_and_work(saved.meta)
             self._seconds_before = float(saved.meta["seconds"])
+            self.audit.go_on(saved.meta.get("audit", {}))
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"the checkpoint of step {saved.step} is not one of this run ({error}); delete "
@@ -148,6 +155,8 @@ class _Run(Generic[S]):
             **{"scores": self.scores, "work": self.work, "seconds": self._seconds()},
             "computed_by": list(self.computed_by()),
         }
+        if audit := self.audit.describe():
+            meta["audit"] = audit
         recipe = self._recipe(self.state)
         if recipe is not None:
             meta["recipe"] = recipe_to_plain(recipe)
@@ -169,23 +178,40 @@ class _Run(Generic[S]):
 
     def _advance(self) -> None:
         """Take a step; one that fails or is interrupted leaves all as it was."""
-        assert self.state is not None
-        scores, counter = self.scores, _Counter(self.tally)
-        state, values = self.algorithm.advance(self.state, self.step + 1)
-        speeds = counter.per_second()
-        if self.schedule.evaluates(self.step + 1):
-            scores = self.algorithm.score(state)
-            values = {**values, **scores}
+        before = self.state
+        assert before is not None
+
+        def compute() -> tuple[S, dict[str, float], Mapping[str, float] | None, _Counter]:
+            scores, counter = self.scores, _Counter(self.tally)
+            state, values = self.algorithm.advance(before, self.step + 1)
+            speeds.update(counter.per_second())
+            if self.schedule.evaluates(self.step + 1):
+                scores = self.algorithm.score(state)
+                values = {**values, **scores}
+            return state, values, scores, counter
+
+        speeds: dict[str, float] = {}
+        state, values, scores, counter = self._trusted(compute)
         self._record(self.step + 1, values, speeds)
         self.state, self.scores, self.step = state, scores, self.step + 1
         self.work = counter.added_to(self.work)
         self.report(Progress(self.step, self.schedule.steps, values, speeds))
 
+    def _trusted(self, compute: Callable[[], T]) -> T:
+        """Return what is computed, from the start again where a worker is found out meanwhile."""
+        while True:
+            try:
+                return compute()
+            except SpoiledError as error:
+                _log.warning("step %d is computed again: %s", self.step + 1, error)
+
     def _outcome(self) -> Outcome:
         assert self.state is not None and self.scores is not None, "the last step is evaluated"
         images, labels = self.algorithm.support(self.state)
         counter = _Counter(self.tally)
-        scores = {**self.scores, **self.algorithm.final_scores(self.state, self.scores)}
+        state, last = self.state, self.scores
+        final = self._trusted(lambda: self.algorithm.final_scores(state, last))
+        scores = {**last, **final}
         work = counter.added_to(self.work)
         recipe = self._recipe(self.state)
         return Outcome(images, labels, scores, self.step, self._seconds(), work, recipe)

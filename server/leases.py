@@ -18,12 +18,14 @@ class TaskRecord:
         blobs: the hashes of what a worker must hold to compute it.
         kind: tasks of one kind cost the same for each unit.
         unit: what the units are.
+        audited: whether two workers must have the same result.
     """
 
     work: int
     blobs: tuple[str, ...] = ()
     kind: Hashable = ""
     unit: str = ""
+    audited: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Event:
     """Something that happened, for the log.
 
     Attributes:
-        kind: "joined", "left", "lost", "expired", "backup", "slow", "failed", "alone" or
+        kind: "joined", "left", "lost", "expired", "backup", "slow", "failed", "alone", "audit" or
             "quarantined".
         message: what, to whom, and why.
     """
@@ -100,6 +102,21 @@ class Lease:
         return max(self.since, self.worker.free_since)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Vote:
+    """What a worker says that the result of an audited task is.
+
+    Attributes:
+        worker: who.
+        digest: of the bits,
+        result: and these.
+    """
+
+    worker: "WorkerState"
+    digest: str
+    result: Any
+
+
 @dataclasses.dataclass(eq=False)
 class TaskState:
     """A task from its submission until its result is taken.
@@ -117,6 +134,8 @@ class TaskState:
         alone_since: since when it waits for another worker than the one it failed on.
         losses: how many of its leases ended with no word from the worker.
         overruns: how many workers were given up, since they did not come back from it.
+        votes: what workers had as its result, by their id, where it is audited.
+        unseconded_since: since when there is nobody to compare these with.
         done: whether `result` is there.
         result: what the first worker handed in.
         failure: why it will not be tried again; None if it will.
@@ -132,9 +151,18 @@ class TaskState:
     alone_since: float | None = None
     losses: int = 0
     overruns: int = 0
+    votes: dict[str, Vote] = dataclasses.field(default_factory=dict)
+    unseconded_since: float | None = None
     done: bool = False
     result: Any = None
     failure: Failure | None = None
+
+    def has_result_of(self, worker: "WorkerState") -> bool:
+        """Return whether a worker, or the same process under another id, has had its vote."""
+        if worker.id in self.votes:
+            return True
+        process = worker.info.host, worker.info.pid
+        return any((v.worker.info.host, v.worker.info.pid) == process for v in self.votes.values())
 
     @property
     def is_over(self) -> bool:

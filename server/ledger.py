@@ -90,6 +90,7 @@ class Ledger:
     def finish(self, task: TaskState, result: Any) -> None:
         """Take the first result of a task that is not over."""
         self._end(task)
+        task.votes.clear()
         task.done, task.result = True, result
 
     def give_up(self, task: TaskState, failure: Failure) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from stillhouse.data.wire import unpack
+from stillhouse.data.wire import digest, unpack
 from stillhouse.methods.algorithm import Deserted, Interrupted
 from stillhouse.methods.programs import Arrays
-from stillhouse.methods.tasks import Task, TaskFailedError, check_results
+from stillhouse.methods.tasks import SpoiledError, Task, TaskFailedError, check_results
+from stillhouse.server.audit import Audit
 from stillhouse.server.blobs import BlobStore, PackedArrays
 from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
@@ -39,11 +40,13 @@ class Offer:
         id: its name.
         task: what to compute.
         shared: the hashes of its shared arrays.
+        audited: whether two workers compute it.
     """
 
     id: str
     task: Task
     shared: tuple[str, ...]
+    audited: bool
 
 
 class WorkerPool:
@@ -54,6 +57,7 @@ class WorkerPool:
         blobs: where shared arrays are put for the workers to fetch.
         should_stop: polled several times a second while results are waited for.
         max_lonely: seconds for which to wait without any worker; None for ever.
+        audit: chooses the tasks that two workers compute; None for none.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class WorkerPool:
         *,
         should_stop: Callable[[], bool] = lambda: False,
         max_lonely: float | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.heartbeat = scheduler.heartbeat
         self._scheduler = scheduler
@@ -74,6 +79,7 @@ class WorkerPool:
         self._ticked = self._warn_since = self._lonely_since = scheduler.now
         self._warn_after = _LONELY_SECONDS
         self._max_lonely = max_lonely
+        self._audit = audit or Audit()
 
     @property
     def is_closed(self) -> bool:
@@ -93,6 +99,7 @@ class WorkerPool:
             TaskFailedError: if a task failed otherwise, wherever it was tried.
             Interrupted: if asked to stop, or closed.
             Deserted: if no worker was there for too long.
+            SpoiledError: if a worker was found out whose results may have been among the last ones.
         """
         arrays, ids, left = PackedArrays(self._blobs), collections.deque[str](), iter(tasks)
         try:
@@ -154,10 +161,11 @@ class WorkerPool:
             if offer is None:
                 return scheduler.complete(worker, task_id, None)
         # Not under the lock: megabytes are read.
+        digests = digest("".join(map(digest, packed)).encode()) if offer.audited else ""
         bad, results = _read_results(offer.task, packed)
         with self._scheduling() as scheduler:
             if bad is None:
-                accepted = scheduler.complete(worker, task_id, results)
+                accepted = scheduler.complete(worker, task_id, results, digests)
             else:
                 accepted = "bad"
                 scheduler.reject(worker, task_id, bad.reason, bad.kind)
@@ -216,8 +224,9 @@ class WorkerPool:
     def _submit(self, tasks: Sequence[Task], arrays: PackedArrays) -> list[str]:
         hashes = [tuple(arrays.name(x) for x in task.shared) for task in tasks]
         with self._scheduling() as scheduler:
-            ids = scheduler.submit(map(_record, tasks, hashes))
-            for offer in map(Offer, ids, tasks, hashes):
+            audited = [self._audit.chooses() for _ in tasks]
+            ids = scheduler.submit(map(_record, tasks, hashes, audited))
+            for offer in map(Offer, ids, tasks, hashes, audited):
                 self._offers[offer.id] = offer
         return ids
 
@@ -229,10 +238,12 @@ class WorkerPool:
             with self._scheduling() as scheduler:
                 results = scheduler.gather(ids)
                 self._forget([ids.popleft() for _ in results])
-                failure = scheduler.failure(ids)
-                if wait and not results and failure is None:
+                failure, spoiled = scheduler.failure(ids), scheduler.take_spoiled()
+                if wait and not (results or failure or spoiled):
                     self._look_for_workers()
                     self._changed.wait(_POLL_SECONDS)
+            if spoiled:
+                raise SpoiledError(f"{spoiled} handed in wrong bits")
             if failure is not None:
                 raise _error(failure)
             if results or not wait:
@@ -273,8 +284,8 @@ class WorkerPool:
             raise Deserted
 
 
-def _record(task: Task, shared: tuple[str, ...]) -> TaskRecord:
-    return TaskRecord(task.work, shared, task.program, task.program.unit)
+def _record(task: Task, shared: tuple[str, ...], audited: bool) -> TaskRecord:
+    return TaskRecord(task.work, shared, task.program, task.program.unit, audited)
 
 
 def _read_results(task: Task, packed: Sequence[bytes]) -> tuple[Failure | None, Arrays]:

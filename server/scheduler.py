@@ -4,8 +4,17 @@ import functools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
+from stillhouse.server.audit import Audit, agreement
 from stillhouse.server.blame import Blame
-from stillhouse.server.leases import Event, Failure, TaskRecord, TaskState, WorkerInfo, WorkerState
+from stillhouse.server.leases import (
+    Event,
+    Failure,
+    TaskRecord,
+    TaskState,
+    Vote,
+    WorkerInfo,
+    WorkerState,
+)
 from stillhouse.server.ledger import Ledger
 from stillhouse.server.overdue import Overdue, forgive
 from stillhouse.server.pace import Pace
@@ -35,6 +44,7 @@ class Scheduler:
         max_losses: how many workers may fall silent with a task before it is given up.
         backup_factor: how many times longer than others of its kind a task must take for an idle
             worker to be given it too; twice as long before yet another is.
+        audit: counts what is compared of audited tasks; None where none are.
         task_limit: seconds after which a worker that does not come back from a task is given up;
             None for many times what others take.
 
@@ -54,11 +64,15 @@ class Scheduler:
         max_losses: int = 12,
         backup_factor: float = 3.0,
         task_limit: float | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.heartbeat = heartbeat
         self._counts = {"done": 0, "retries": 0, "attempts": 0}
         self._lease_seconds = lease_seconds
-        self._max_losses = max_losses
+        self._max_losses, self._alone_seconds = max_losses, alone_seconds
+        self._audit = audit or Audit()
+        self._voted: dict[str, TaskState] = {}
+        self._spoiled = ""
         self._ledger = Ledger()
         self.roster = Roster(self._ledger.run)
         self._pace = Pace(backup_factor, task_limit)
@@ -99,6 +113,8 @@ class Scheduler:
         """Forget tasks; those who compute them learn of it by their next heartbeat."""
         ids = list(ids)
         self._blame.forget(ids)
+        for id in ids:
+            self._voted.pop(id, None)
         self._ledger.cancel(ids)
 
     def register(self, info: WorkerInfo) -> str:
@@ -158,12 +174,23 @@ class Scheduler:
                 self._lend_again(id, worker)
         return [id for id in ids if id not in worker.held]
 
-    def complete(self, worker_id: str, task_id: str, result: Any) -> str:
+    def take_spoiled(self) -> str:
+        """Return who was found to hand in wrong results since the last call; nobody is empty."""
+        spoiled, self._spoiled = self._spoiled, ""
+        return spoiled
+
+    def complete(self, worker_id: str, task_id: str, result: Any, digest: str = "") -> str:
         """Take a result, unless there is one: also of a lease that has ended, or a worker lost.
 
+        Args:
+            worker_id: the worker.
+            task_id: the task.
+            result: what it is.
+            digest: of its bits, by which results of an audited task are compared.
+
         Returns:
-            "first", "duplicate", or "unknown" where there never was such a task or worker, or the
-            worker is in quarantine.
+            "first", also of an audited task that waits for a second one, "duplicate", or "unknown"
+            where there never was such a task or worker, or the worker is in quarantine.
         """
         worker = self.hear(worker_id) or self.roster.get_lost(worker_id)
         if worker is None or worker.state == "quarantined":
@@ -178,6 +205,11 @@ class Scheduler:
             self._pace.add(task.record, seconds)
             worker.count(task.record, seconds)
         worker.free_since, worker.failures = self.now, 0
+        if task.record.audited:
+            agreed = self._compare(task, Vote(worker, digest, result))
+            if agreed is None:
+                return "first"
+            result = agreed.result
         self._ledger.finish(task, result)
         worker.owed.pop(task_id, None)
         self._blame.forget([task_id])
@@ -249,6 +281,8 @@ class Scheduler:
             if worker.state == "live" and (overdue := self._overdue.look_at(worker, now)):
                 self._set_aside(worker, overdue[0].task_id, overdue[1])
         self._blame.judge_all(now)
+        for task in list(self._voted.values()):
+            self._second(task)
         return self.take_events()
 
     def take_events(self) -> list[Event]:
@@ -334,6 +368,65 @@ class Scheduler:
         if task.losses >= self._max_losses and not task.leases:
             reason = f"lent {task.losses} times with no answer; the last time, {reason}"
             self._ledger.give_up(task, Failure("other", reason))
+
+    def _compare(self, task: TaskState, vote: Vote) -> Vote | None:
+        """Take one more result of an audited task; return the one that two workers have."""
+        worker = vote.worker
+        if not task.has_result_of(worker):
+            task.votes[worker.id] = vote
+        agreed, odd = agreement(task)
+        if agreed is None:
+            self._voted[task.id] = task
+            if task.id in worker.held:
+                self._ledger.take_back(task, worker)
+            worker.owed.pop(task.id, None)
+            if len(task.votes) > 1:
+                names = " and ".join(str(each.worker) for each in task.votes.values())
+                self._say("audit", f"{names} differ in the bits of task {task.id}; a third decides")
+            return None
+        self._voted.pop(task.id, None)
+        self._audit.compared += 1
+        for other in odd:
+            self._find_out(other, task)
+        return agreed
+
+    def _find_out(self, worker: WorkerState, task: TaskState) -> None:
+        """Set aside a worker that two others have proved wrong."""
+        reason = f"two others agree on other bits of task {task.id}"
+        self._audit.name([str(worker)])
+        self._spoiled = str(worker)
+        if worker.state == "live":
+            self._quarantine(worker, reason)
+            return
+        worker.state, worker.reason = "quarantined", reason
+        self._say("quarantined", f"{worker} gets no more tasks: {reason}")
+
+    def _second(self, task: TaskState) -> None:
+        """See to it that an audited task does not wait for ever for somebody to compare with."""
+        if task.is_over or any(self._blame.may_try(w, task) for w in self.roster.trusted()):
+            task.unseconded_since = None
+            return
+        if task.unseconded_since is None:
+            task.unseconded_since = self.now
+            self._say(
+                "audit",
+                f"task {task.id} waits for another worker to compare with, "
+                f"{self._alone_seconds:.0f} s at the most",
+            )
+        if self.now - task.unseconded_since < self._alone_seconds:
+            return
+        del self._voted[task.id]
+        if len(task.votes) > 1:
+            names = " and ".join(str(vote.worker) for vote in task.votes.values())
+            reason = f"{names} differ in the bits of a task, and no third was there to decide"
+            self._ledger.give_up(task, Failure("other", reason))
+            return
+        (vote,) = task.votes.values()
+        self._audit.missed += 1
+        self._say("audit", f"task {task.id} is not compared: nobody else was there")
+        self._blame.forget([task.id])
+        self._ledger.finish(task, vote.result)
+        self._counts["done"] += 1
 
     def _refute(self, task: TaskState, by: WorkerState) -> None:
         """Count against workers that they found fault with arrays which another one computed."""

@@ -10,6 +10,7 @@ from stillhouse.methods.device_kind import computing_kind
 from stillhouse.methods.programs import program_to_json
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.server import requests
+from stillhouse.server.audit import Audit
 from stillhouse.server.device_kinds import DeviceKinds
 from stillhouse.server.leases import WorkerInfo
 from stillhouse.server.pool import Offer, WorkerPool
@@ -42,10 +43,12 @@ class Service:
         pool: lends the tasks.
         config: what workers are told of the run: "version", "config_hash", "backend", "summary".
         kinds: says which kinds of device may compute; None for the kind of the first worker.
+        audit: what of the results is compared; None for nothing.
         clock: tells the seconds.
 
     Attributes:
         kinds: which have computed, and may.
+        audit: the one given.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class Service:
         pool: WorkerPool,
         config: dict[str, Any],
         kinds: DeviceKinds | None = None,
+        audit: Audit | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._config = dict(config)
         self.kinds = kinds or DeviceKinds()
+        self.audit = audit or Audit()
         self._clock = clock
         self._progress = Progress(0, 0, {})
         self._values: dict[str, float | None] = dict.fromkeys(_VALUES)
@@ -177,6 +182,7 @@ class Service:
             "status": "ok",
             "run": dict(self._config),
             "computed_by": list(self.kinds.computed),
+            "audit": self.audit.describe(),
             "step": self._progress.step,
             "steps": self._progress.steps,
             **self._values,

@@ -7,7 +7,6 @@ import numpy as np
 from stillhouse.data.memory import total_memory
 from stillhouse.data.wire import WireError, digest, unpack
 
-
 _SHARE = 16
 
 

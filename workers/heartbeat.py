@@ -17,8 +17,8 @@ class Heartbeat:
     """A thread that names to the server, every few seconds, the tasks that this worker holds.
 
     It never gives up: what its silence or the server's answer mean is for others to find out, by
-    the answers to their own calls or, while they compute, by `set_aside` and `unheard`. Kernels and calls let go of Python's lock, so nothing that a
-    worker does delays it.
+    the answers to their own calls or, while they compute, by `set_aside` and `unheard`. Kernels and
+    calls let go of Python's lock, so nothing that a worker does delays it.
 
     Args:
         server: whom to tell.

@@ -53,6 +53,7 @@ def run(config: PlanConfig) -> int:
     else:
         lines = [*_sizes(job, available), *_times(job, calibration), *_fleet_lines(job, fleet)]
         lines += _both_lines(both)
+        lines += _audit_lines(job, calibration)
         print("\n".join(lines))
     return 0
 
@@ -122,6 +123,14 @@ def _both_json(both: Comparison | None) -> dict[str, object]:
     }
 
 
+def _audit_lines(job: Job, calibration: Calibration | StepCalibration) -> list[str]:
+    share = job.config.engine.audit
+    if not share:
+        return []
+    again = short_time(share * calibration.seconds(job))
+    return [f"audit            {share:.3g} of the tasks twice: about {again} more of worker time"]
+
+
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
 
@@ -164,4 +173,5 @@ def _as_json(
         "available_bytes": available,
         "seconds": round(calibration.seconds(job), 1),
         **speeds,
+        "audit_seconds": round(job.config.engine.audit * calibration.seconds(job), 1),
     }

@@ -63,7 +63,11 @@ class RayEngine:
                 crew.start(job)
                 distributed = dataclasses.replace(job, runner=pool)
                 return run_any(
-                    distributed, signals=signals, kinds=service.kinds, on_progress=service.report
+                    distributed,
+                    signals=signals,
+                    kinds=service.kinds,
+                    audit=service.audit,
+                    on_progress=service.report,
                 )
 
     def _crew(self, job: AnyJob, service: Service, pool: WorkerPool) -> RayCrew:

@@ -18,6 +18,7 @@ from stillhouse.launch.engines.courier_server import serve_courier
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.jobs import AnyJob, kinds_for, run_any
 from stillhouse.launch.signals import StopSignals
+from stillhouse.server.audit import Audit
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
@@ -52,16 +53,21 @@ def opened_service(
         CommandError: if its folder cannot be read.
     """
     asked = job.config.engine
+    audit = Audit(asked.audit, job.seed)
     scheduler = Scheduler(
-        time.monotonic, heartbeat=asked.heartbeat, task_limit=asked.task_limit
+        time.monotonic, heartbeat=asked.heartbeat, task_limit=asked.task_limit, audit=audit
     )
     pool = WorkerPool(
-        scheduler, BlobStore(), should_stop=should_stop, max_lonely=asked.max_lonely
+        scheduler,
+        BlobStore(),
+        should_stop=should_stop,
+        max_lonely=asked.max_lonely,
+        audit=audit,
     )
     with pool:
         with bad_input():
             kinds = kinds_for(job)
-        yield pool, Service(pool, run_description(job), kinds)
+        yield pool, Service(pool, run_description(job), kinds, audit)
 
 
 def run_served(
@@ -101,6 +107,7 @@ def run_served(
                 served,
                 signals=signals,
                 kinds=service.kinds,
+                audit=service.audit,
                 on_progress=service.report,
                 batches=batches,
             )

@@ -139,6 +139,7 @@ class TrainersConfig(WorkersConfig):
     """Engine."""
 
     loaders: ClassVar[int] = 0  # Every worker has all images.
+    audit: ClassVar[float] = 0.0  # There are no steps that could be taken again.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import cast
 from stillhouse.kernels import BACKENDS
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.methods.method import Method
-from stillhouse.methods.options import Checked, at_least, option, positive, seconds
+from stillhouse.methods.options import Checked, at_least, option, positive, seconds, share
 from stillhouse.methods.registry import METHODS
 
 ENGINES = ("local", "launchpad", "ray")
@@ -174,11 +174,26 @@ class EngineConfig(WorkersConfig):
 
     Attributes:
         loaders: processes that prepare target batches ahead of need, with Launchpad.
+        audit: the share of the tasks that two workers compute.
     """
 
     loaders: int = option(
         0, "processes that prepare target batches ahead of need (launchpad)", check=at_least(0)
     )
+    audit: float = option(
+        0.0,
+        "the share of the tasks, from 0 to 1, whose result two workers must agree on to the bit; "
+        "where they differ a third decides, and who is wrong gets no more tasks",
+        check=share,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.audit and self.any_device:
+            raise ValueError(
+                "`--audit` compares bits, which differ between the devices that `--any_device` "
+                "lets in; leave one of them out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,12 +218,21 @@ class DistillConfig:
                 f"`own` must be the settings of {self.method.method}, {method.__name__}, got "
                 f"{type(self.own).__name__}"
             )
+        self._check_audit()
         if self.compute.threads is None and self.own.threads is not None:
             threads = dataclasses.replace(self.compute, threads=self.own.threads)
             object.__setattr__(self, "compute", threads)
         if self.run.eval_every is None:
             run = dataclasses.replace(self.run, eval_every=self.own.eval_every)
             object.__setattr__(self, "run", run)
+
+    def _check_audit(self) -> None:
+        engine = self.engine
+        if engine.audit and (engine.engine == "local" or engine.workers < 2):
+            raise ValueError(
+                "`--audit` compares the results of two workers, and here is one; give "
+                "--engine=launchpad or ray with --workers of 2 or more, better 3, or use serve"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,6 +252,10 @@ class PlanConfig(DistillConfig):
 
     output: OutputConfig = OutputConfig()
 
+    def _check_audit(self) -> None:
+        if self.engine.audit and self.engine.workers < 2:
+            raise ValueError("`--audit` compares the results of two workers: give --workers too")
+
 
 @dataclasses.dataclass(frozen=True)
 class ListenConfig(Checked):
@@ -245,3 +273,6 @@ class ServeConfig(DistillConfig):
     """The settings of `serve`: those of the run, and where it listens."""
 
     listen: ListenConfig = ListenConfig()
+
+    def _check_audit(self) -> None:
+        """Workers come later: that there is one alone the log says then."""

@@ -8,12 +8,15 @@ import pytest
 from stillhouse.data.recipes import StepsRecipe, recipe_from_plain
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError
 from stillhouse.methods.kernel_regression.kip import Kip
+from stillhouse.methods.programs import Context
+from stillhouse.methods.tasks import SpoiledError, Tally
+from stillhouse.server.audit import Audit
 from stillhouse.server.checkpoints import CheckpointError, CheckpointStore
 from stillhouse.server.distillation import distil
 from stillhouse.server.metrics import read_metrics
 from stillhouse.server.run_folder import RunFolder
 from stillhouse.server.schedule import Schedule
-from stillhouse.workers.local import LocalComputer
+from stillhouse.workers.local import LocalComputer, LocalRunner
 
 
 @pytest.fixture(params=["kip", "label_solve"])
@@ -56,6 +59,32 @@ def test_elements_are_those_computed(workshop, tmp_path, algorithm, schedule):
     before = workshop.tally.work.get("kernel elements", 0)
     outcome = workshop.distil(tmp_path, algorithm, schedule)
     assert outcome.work == {"kernel elements": workshop.tally.work["kernel elements"] - before}
+
+
+class FoundOut:
+    """A runner whose fifth results are wrong, which it says in the end."""
+
+    def __init__(self, runner):
+        self.runner, self.asked = runner, 0
+
+    def results(self, tasks):
+        self.asked += 1
+        for results in self.runner.results(tasks):
+            yield tuple(x + 1 for x in results) if self.asked == 5 else results
+        if self.asked == 5:
+            raise SpoiledError("worker w1 handed in wrong bits")
+
+
+def test_a_step_is_taken_again_where_a_worker_was_found_out(workshop, tmp_path, schedule, caplog):
+    whole = workshop.distil(tmp_path / "whole", workshop.kip(), schedule)
+    spoiled = dataclasses.replace(workshop, tally=Tally(FoundOut(LocalRunner(Context()))))
+    audit = Audit(0.5, set_aside=["worker w1"])
+    outcome = spoiled.distil(tmp_path / "run", spoiled.kip(), schedule, audit=audit)
+    assert_same(outcome, dataclasses.replace(whole, work=outcome.work))
+    assert stable(tmp_path / "run") == stable(tmp_path / "whole")
+    assert "is computed again: worker w1 handed in wrong bits" in caplog.text
+    meta = CheckpointStore(tmp_path / "run" / "checkpoints").latest().meta
+    assert meta["audit"]["set_aside"] == ["worker w1"]
 
 
 @pytest.mark.parametrize("asked", range(1, 16))

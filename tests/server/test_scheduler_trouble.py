@@ -1,7 +1,5 @@
 """What the scheduler does when workers fail, fall silent or dawdle."""
 
-import pytest
-
 from stillhouse.server.leases import TaskRecord
 
 
@@ -142,7 +140,9 @@ def test_a_worker_that_fails_at_everything_is_set_aside_and_others_go_on(desk):
     assert desk.scheduler.roster.get(broken).state == "quarantined"
     assert desk.scheduler.lease(broken) == []
     desk.wait(200, other, broken)
-    assert "far:7" in desk.said("quarantined")[0] and "no such device" in desk.said("quarantined")[0]
+    assert (
+        "far:7" in desk.said("quarantined")[0] and "no such device" in desk.said("quarantined")[0]
+    )
     assert desk.scheduler.failure(ids) is None
     for id in ids:
         assert desk.scheduler.lease(other) == [id]

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from stillhouse.data.distilled import load
+
 pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
 
 HEARTBEAT = 0.5
@@ -32,6 +34,20 @@ RAISING = """
 from stillhouse.workers import leased
 def compute(context, task):
     raise ValueError("no luck on this host")
+leased.compute = compute
+"""
+
+# One bit of every seventh result is another.
+FLIPPING = """
+import itertools
+import numpy as np
+from stillhouse.workers import leased
+right, count = leased.compute, itertools.count(1)
+def compute(context, task):
+    results = tuple(np.array(x) for x in right(context, task))
+    if next(count) % 7 == 0:
+        results[0].view(np.uint32).flat[0] ^= 1
+    return results
 leased.compute = compute
 """
 
@@ -109,6 +125,23 @@ def test_workers_that_hang_and_one_that_raises_do_no_harm_and_are_named(
     # Either it failed thrice, or others had done by then what it found fault with.
     assert re.search(rf":{others[0].pid}\) could not compute task .* no luck on this host", log)
     assert others[1].wait(20) == 0, others[1].said
+
+
+def test_a_worker_that_flips_bits_is_found_out_by_an_audit(
+    serve, worker, locally, bits, problem, tmp_path
+):
+    server, flipping = serve("", "--audit=1"), worker(FLIPPING)
+    sound = [worker(), worker()]
+    assert server.wait() == 0, server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert flipping.wait(20) == 1 and "two others agree on other bits" in flipping.said
+    log = (tmp_path / "run" / "log.txt").read_text()
+    (name,) = re.findall(rf"(worker \S+ \(\S+:{flipping.pid}\)) gets no more tasks", log)
+    assert f"is computed again: {name} handed in wrong bits" in log
+    assert f"set aside for theirs: {name}" in log
+    audit = load(tmp_path / "run" / "distilled.npz").card.audit
+    assert audit["set_aside"] == [name] and audit["compared"] > 200 and audit["share"] == 1.0
+    assert [w.wait(20) for w in sound] == [0, 0]
 
 
 def test_where_no_worker_comes_the_server_ends_with_a_code_of_its_own(serve, tmp_path):

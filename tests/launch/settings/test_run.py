@@ -10,7 +10,10 @@ from stillhouse.launch.settings.reading import _TRANSFORMS
 from stillhouse.launch.settings.run import (
     ComputeConfig,
     DistillConfig,
+    EngineConfig,
     MethodConfig,
+    PlanConfig,
+    ServeConfig,
 )
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.method import Method
@@ -66,6 +69,34 @@ def test_a_value_out_of_its_range_names_the_flag(wrong):
 def test_so_does_one_of_all_methods(wrong):
     with pytest.raises(ValueError, match=f"--{next(iter(wrong))}"):
         MethodConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("audit", 1.5, "a share from 0 to 1"),
+        ("audit", -0.1, "a share from 0 to 1"),
+        ("audit", float("nan"), "a share from 0 to 1"),
+        ("task_limit", 0.0, "a time"),
+        ("task_limit", float("inf"), "a time"),
+        ("max_lonely", -1.0, "a time"),
+    ],
+)
+def test_limits_are_times_and_an_audit_is_a_share(name, value, expected):
+    with pytest.raises(ValueError, match=f"--{name}` must be {expected}"):
+        EngineConfig(**{name: value})
+
+
+def test_an_audit_needs_two_workers_of_one_kind():
+    with pytest.raises(ValueError, match="`--audit` compares bits, .*`--any_device`"):
+        EngineConfig(audit=0.1, any_device=True)
+    for engine in (EngineConfig(audit=0.1), EngineConfig("launchpad", 1, audit=0.1)):
+        with pytest.raises(ValueError, match="`--audit` compares the results of two workers"):
+            DistillConfig(engine=engine)
+    DistillConfig(engine=EngineConfig("launchpad", 2, audit=0.1))
+    ServeConfig(engine=EngineConfig(audit=0.1))  # Workers may come later.
+    with pytest.raises(ValueError, match="give --workers"):
+        PlanConfig(engine=EngineConfig(audit=0.1))
 
 
 def test_settings_of_another_method_are_refused():
