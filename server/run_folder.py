@@ -19,6 +19,7 @@ from typing import Any
 
 from stillhouse.data.atomic import write_bytes
 from stillhouse.data.distilled import load_distilled
+from stillhouse.server import lock_file
 
 _log = logging.getLogger(__name__)
 
@@ -132,8 +133,10 @@ class RunFolder:
         """
         self._make(identity, settings)
         descriptor = os.open(self.path, os.O_RDONLY)
+        lock = None
         try:
-            self._lock(descriptor)
+            if not self._lock(descriptor):
+                lock = lock_file.take(self.path)
             # Again: another process may have made it meanwhile.
             self.check(identity, growing=growing)
             if growing is not None and self._identity().get(growing) != identity.get(growing):
@@ -145,6 +148,8 @@ class RunFolder:
             yield
         finally:
             os.close(descriptor)  # Gives the lock back, as the end of the process does.
+            if lock is not None:
+                lock.unlink(missing_ok=True)
 
     def read_result(self, steps: int | None = None) -> dict[str, Any] | None:
         """Return the result of a finished run, None of one that is not finished.
@@ -202,7 +207,8 @@ class RunFolder:
                     folder.rmdir()
             raise
 
-    def _lock(self, descriptor: int) -> None:
+    def _lock(self, descriptor: int) -> bool:
+        """Lock the folder, and return False where the file system has no locks."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -210,8 +216,9 @@ class RunFolder:
                 f"`--out`: another process is running in {self.path}; wait for it, or give "
                 "another folder"
             ) from error
-        except OSError:
-            pass  # A file system without locks.
+        except OSError:  # ENOLCK, EBADF: such as NFS without locks.
+            return False
+        return True
 
     def _is_begun(self) -> bool:
         """Return whether a run was ended while it made the folder, and left it without content."""
@@ -223,7 +230,8 @@ class RunFolder:
     def _entries(self) -> list[str]:
         if not self.path.exists():
             return []
-        return [name for name in os.listdir(self.path) if not _LEFTOVER.fullmatch(name)]
+        names = os.listdir(self.path)
+        return [n for n in names if not _LEFTOVER.fullmatch(n) and n != lock_file.NAME]
 
     def _identity(self) -> dict[str, Any]:
         content = _read_json(self.config)

@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -113,6 +116,52 @@ def test_only_one_process_at_a_time(tmp_path):
         other.kill()  # A lock dies with its process.
         other.communicate(timeout=20)
     with folder.opened(IDENTITY, {}):
+        pass
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    """A file system without locks, as NFS may be."""
+
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_without_locks_a_file_says_who_is_there(tmp_path, no_locks):
+    folder = RunFolder(tmp_path / "run")
+    with folder.opened(IDENTITY, {}):
+        holder = json.loads((folder.path / ".lock.json").read_text())
+        assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+        with pytest.raises(ValueError, match=rf"process {os.getpid()} on .* remove .*lock.json"):
+            with folder.opened(IDENTITY, {}):
+                pass
+    assert not (folder.path / ".lock.json").exists()
+    assert folder.check(IDENTITY)
+
+
+def test_the_lock_file_of_a_process_that_was_killed_is_taken_over(tmp_path, no_locks):
+    folder = make(tmp_path / "run")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(20)
+    here = socket.gethostname()
+    # The second one has a number that another process was given since.
+    for holder in ({"pid": ended.pid}, {"pid": os.getpid(), "started": "1"}):
+        write_json(folder.path / ".lock.json", {"host": here, "taken": "then", **holder})
+        with folder.opened(IDENTITY, {}):
+            pass
+
+
+def test_of_another_host_nobody_can_tell(tmp_path, no_locks):
+    folder = make(tmp_path / "run")
+    write_json(folder.path / ".lock.json", {"host": "node9", "pid": 7, "taken": "2026-01-01"})
+    with pytest.raises(ValueError, match="process 7 on node9 is running in .* since 2026-01-01"):
+        with folder.opened(IDENTITY, {}):
+            pass
+    assert (folder.path / ".lock.json").exists()
+    (folder.path / ".lock.json").write_text("cut")
+    with pytest.raises(ValueError, match="process . on a host"), folder.opened(IDENTITY, {}):
         pass
 
 
