@@ -20,19 +20,14 @@ def x64() -> Iterator[None]:
     jax.config.update("jax_enable_x64", False)
 
 
-@pytest.fixture(scope="module")
-def _forgotten() -> Iterator[None]:
-    """Keep what is compiled here from other files, whose bits may have to be users' own."""
-    yield
-    jax.clear_caches()
-
-
 @pytest.fixture
-def quickly_compiled(_forgotten: None) -> Iterator[None]:
+def quickly_compiled() -> Iterator[None]:
     """Leave most of XLA's optimisations out, for the length of a test.
 
     Most of what a deep kernel takes at small images is its compilation, and most of that is LLVM's
-    optimisation of code that then runs once. What is not compared to the bit does without it.
+    optimisation of code that then runs once. What is not compared to the bit does without it. Each
+    kernel object compiles for itself, so that other tests get none of it; and the caches of the
+    oldest jax cannot be cleared, it crashes.
     """
     jax.config.update("jax_disable_most_optimizations", True)
     yield
