@@ -161,7 +161,9 @@ def _is_checked(hint: Any) -> bool:
         return all(item in (str, Ellipsis) for item in typing.get_args(hint))
     if kind in (typing.Literal, collections.abc.Callable):
         return True
-    is_class = isinstance(kind, type) and not getattr(kind, "_is_protocol", False)
+    # From Python 3.11 on `Any` is a class.
+    is_class = isinstance(kind, type) and kind is not Any
+    is_class = is_class and not getattr(kind, "_is_protocol", False)
     return is_class and kind.__module__.partition(".")[0] != "numpy"
 
 

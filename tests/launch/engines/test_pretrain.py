@@ -37,7 +37,7 @@ def test_a_pool_is_the_same_by_one_process_and_by_four_workers_of_whom_one_is_ki
         titles = {pid: Path(f"/proc/{pid}/cmdline") for pid in processes.alive()}
         found = [pid for pid, title in titles.items() if title.exists()
                  and title.read_bytes().startswith(b"ray::RayWorker.run")]  # fmt: skip
-        return found[0] if len(found) == 4 else None
+        return found[0] if found else None
 
     os.kill(eventually(busy, "training", command=run), signal.SIGKILL)
     assert run.wait() == 0, run.said

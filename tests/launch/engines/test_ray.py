@@ -66,7 +66,7 @@ def test_a_worker_killed_again_and_again(
         victim = eventually(lambda: actors(processes), "there are workers", command=run)[0]
         os.kill(victim, signal.SIGKILL)
     assert run.wait() == 0, run.said
-    assert run.said.count("has died, another one is started") == 3
+    assert run.said.count("has ended, another one is started") == 3
     assert bits(tmp_path / "run") == locally(long)
 
 
