@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
@@ -10,7 +11,7 @@ from stillhouse.launch.job import Job
 from stillhouse.launch.sampling import SampledStep
 from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.kernel_regression.tiled import outline_step
-from stillhouse.server.planned import planned
+from stillhouse.server.planned import PlannedTask, planned
 from stillhouse.server.simulation import simulate
 
 # What a call takes the server, as benchmarks/scheduling.py measures it on two cores that it shares
@@ -96,22 +97,8 @@ def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: in
 def _plan_sampled(calibration: StepCalibration, workers: int) -> FleetPlan:
     """Return what a step takes whose tasks are known."""
     sampled = calibration.tasks
-    played = simulate(
-        *sampled.passes,
-        workers=workers,
-        seconds_per_unit=sampled.seconds_per_unit,
-        rpc_seconds=_CALL_SECONDS,
-        bytes_per_second=_BYTES_PER_SECOND,
-    )
-    seconds = played.seconds + calibration.alone
-    return FleetPlan(
-        workers,
-        seconds,
-        played.busy_share * played.seconds / seconds,
-        played.bytes_down,
-        played.bytes_up,
-        _least_bytes(sampled, workers),
-    )
+    least = _least_bytes(sampled, workers)
+    return _played(sampled.passes, workers, sampled.seconds_per_unit, calibration.alone, least)
 
 
 def _least_bytes(sampled: SampledStep, workers: int) -> int:
@@ -143,19 +130,25 @@ def plan_step(
     image_bytes = _F32 * math.prod(sizes.image_shape)
     first, second = outline_step(sizes.spec, tiles, sizes.image_shape)
     passes = planned(first), planned(second, cost=backward / forward)
+    least = (workers * sizes.support + sizes.targets) * image_bytes
+    return _played(passes if sizes.learns_images else passes[:1], workers, forward, alone, least)
+
+
+def _played(
+    passes: Sequence[Sequence[PlannedTask]],
+    workers: int,
+    seconds_per_unit: float,
+    alone: float,
+    least_bytes: int,
+) -> FleetPlan:
+    """Play a step's passes, and add the seconds for which only the server works."""
     played = simulate(
-        *(passes if sizes.learns_images else passes[:1]),
+        *passes,
         workers=workers,
-        seconds_per_unit=forward,
+        seconds_per_unit=seconds_per_unit,
         rpc_seconds=_CALL_SECONDS,
         bytes_per_second=_BYTES_PER_SECOND,
     )
     seconds = played.seconds + alone
-    return FleetPlan(
-        workers,
-        seconds,
-        played.busy_share * played.seconds / seconds,
-        played.bytes_down,
-        played.bytes_up,
-        (workers * sizes.support + sizes.targets) * image_bytes,
-    )
+    busy_share = played.busy_share * played.seconds / seconds
+    return FleetPlan(workers, seconds, busy_share, played.bytes_down, played.bytes_up, least_bytes)

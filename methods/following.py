@@ -1,7 +1,6 @@
 """A distilled set used as its recipe says, where that is through finite networks."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,7 +73,7 @@ def recipe_scores(
         )
     if not isinstance(recipe, TrainingRecipe):
         raise ValueError(f"a recipe of kind {recipe.kind} is not for finite networks")
-    spec = NetworkSpec.from_json(json.dumps(dict(recipe.network)))
+    spec = NetworkSpec.from_dict(dict(recipe.network))
     if recipe.loss == "xent":
         labels = class_targets(labels)
     programs = programs_for(spec, _objective(recipe), images.shape[1:], labels.shape[1])

@@ -1,6 +1,5 @@
 """Networks taken through the given steps of a recipe, and what they predict before and after."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -182,7 +181,7 @@ def taken(
     """
     steps = descend(programs, params, state, rates, batches)
     pairs = (((params, state), values) for params, state, values in steps)
-    for number, (after, values) in zip(itertools.count(1), looked_at(pairs), strict=False):
+    for number, (after, values) in enumerate(looked_at(pairs), start=1):
         params, state = after
         if not np.isfinite(values).all():
             raise FloatingPointError(f"the loss of step {number} of the recipe is not finite")
