@@ -111,7 +111,8 @@ def _relu_parts(n: Array, p: Variances, q: Variances, exact: Array | None) -> tu
     h = jnp.where(differ, h, 0)
     angle = _angle(magnitude * inverse, h * inverse)
     k0 = jnp.where(n < 0, angle, 0.5 - angle)
-    dead = 0.25 if exact is None else jnp.where(exact, 0.5, 0.25)
+    number = n.dtype.type  # of plain ones alone JAX would make an array in its default precision
+    dead = number(0.25) if exact is None else jnp.where(exact, number(0.5), number(0.25))
     return jnp.where(small > 0, k0, jnp.where(inverse > 0, dead, 0)), h
 
 

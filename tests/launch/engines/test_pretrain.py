@@ -26,14 +26,19 @@ def test_a_pool_is_the_same_by_one_process_and_by_four_workers_of_whom_one_is_ki
     processes, eventually, tmp_path, engine
 ):
     pytest.importorskip(engine, reason=f"needs {engine}")
+    if engine == "launchpad":
+        from stillhouse.launch.engines.courier_client import CourierServer
     flags = (f"--engine={engine}", "--workers=4", "--heartbeat=2")
     run = processes.start("pretrain", *SMALL, *flags, "--out=pool")
 
     def busy():
         """The process of a worker that has a network to train."""
         if engine == "launchpad":
-            joined = set(re.findall(r"\(\S+:(\d+)\) has joined", run.said))
-            return int(min(joined)) if len(joined) == 4 else None
+            if not (port := re.search(r"listens at port (\d+)", run.said)):
+                return None
+            workers = CourierServer(f"localhost:{port[1]}", timeout=10).status()["workers"]
+            training = [worker["pid"] for worker in workers if worker["state"] == "busy"]
+            return training[0] if training and len(workers) == 4 else None
         titles = {pid: Path(f"/proc/{pid}/cmdline") for pid in processes.alive()}
         found = [pid for pid, title in titles.items() if title.exists()
                  and title.read_bytes().startswith(b"ray::RayWorker.run")]  # fmt: skip
