@@ -20,8 +20,9 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.recipes import StepsRecipe
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.transforms import Transform
-from stillhouse.methods.following_steps import ACCURACY, follow_steps, rows_of_steps
+from stillhouse.methods.following_steps import follow_steps, rows_of_steps
 from stillhouse.methods.keep_best import hold_out
+from stillhouse.methods.scores import ACCURACY
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.pool import Pool
 

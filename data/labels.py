@@ -32,3 +32,13 @@ def centred_one_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     centred = np.full((len(classes), num_classes), -np.float32(1.0 / num_classes), np.float32)
     centred[np.arange(len(classes)), classes] = np.float32(1.0) - np.float32(1.0 / num_classes)
     return centred
+
+
+def class_targets(labels: np.ndarray) -> np.ndarray:
+    """Return one-hot labels of the class where each is largest, float32 `[s, k]`."""
+    return np.eye(labels.shape[1], dtype=np.float32)[labels.argmax(axis=1)]
+
+
+def soft_targets(labels: np.ndarray) -> np.ndarray:
+    """Return labels with the 1/k that centring took from them, float32 `[s, k]`."""
+    return (labels + np.float32(1 / labels.shape[1])).astype(np.float32)

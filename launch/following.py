@@ -11,13 +11,12 @@ import numpy as np
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.recipes import Recipe, StepsRecipe
 from stillhouse.data.transforms import Transform
+from stillhouse.methods.scores import ACCURACY
 from stillhouse.methods.unrolling.initialisation import file_fingerprint, parse_initialisation
 from stillhouse.networks.pool import Pool
 
 if TYPE_CHECKING:
     from stillhouse.launch.settings.sets import RecipeConfig
-
-ACCURACY = "test_accuracy"
 
 
 @dataclasses.dataclass(frozen=True)

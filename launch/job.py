@@ -206,8 +206,9 @@ def describe_run(settings: Mapping[str, Any], dataset: str) -> str:
     # Of methods that learn through finite networks there are no kernels.
     through = ", ".join(settings.get("kernels") or (settings.get("network", "networks"),))
     limit = f" {settings['kernel']}" if "kernel" in settings else ""
+    targets, pool = settings["target_batch"], settings.get("pool")
+    of = f"against the experts of {pool}" if pool else f"of {targets:,} targets"
     return (
         f"{settings['method']} on {dataset}: {settings['support_size']} images, "
-        f"{settings['steps']} steps of {settings['target_batch']:,} targets, "
-        f"{through}{limit} by {settings['backend']}"
+        f"{settings['steps']} steps {of}, {through}{limit} by {settings['backend']}"
     )

@@ -83,7 +83,7 @@ def _overview() -> str:
     lines = [
         "usage: stillhouse COMMAND [--flag=value ...]",
         "",
-        "Distil a dataset into a handful of synthetic images, with infinite-width kernels.",
+        "Distil a dataset into a handful of synthetic images, by kernels, gradients or features.",
         "",
         "commands:",
         *(f"  {command.name:<10}{command.summary}" for command in COMMANDS.values()),

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.augmentation import Augmentation, augment
+from stillhouse.data.labels import class_targets
 from stillhouse.data.recipes import Recipe, StepsRecipe, TrainingRecipe
 from stillhouse.data.records import from_plain
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.siamese import SiameseAugmentation
-from stillhouse.methods.following_steps import ACCURACY, class_targets, follow_steps, taken
+from stillhouse.methods.following_steps import follow_steps, taken
+from stillhouse.methods.scores import ACCURACY
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.descent import accuracy, programs_for
 from stillhouse.networks.objective import Objective

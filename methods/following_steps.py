@@ -5,7 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from stillhouse.data.labels import class_targets, soft_targets
 from stillhouse.data.recipes import StepsRecipe
+from stillhouse.methods.scores import (
+    ACCURACY,
+    ATTACKED,
+    ATTACKED_BEFORE,
+    BEFORE,
+    OTHERS,
+    OTHERS_BEFORE,
+)
 from stillhouse.methods.unrolling.initialisation import file_fingerprint
 from stillhouse.networks import NetworkSpec
 from stillhouse.networks.descent import Programs, descend, looked_at, predicted, programs_for
@@ -13,9 +22,6 @@ from stillhouse.networks.objective import Objective
 from stillhouse.networks.pool import Pool, read_weights
 
 Start = tuple[object, object]
-ACCURACY, BEFORE = "test_accuracy", "test_accuracy_before"
-ATTACKED, ATTACKED_BEFORE = "attacked_as_target", "attacked_as_target_before"
-OTHERS, OTHERS_BEFORE = "other_accuracy", "other_accuracy_before"
 
 
 def targets_of(recipe: StepsRecipe, labels: np.ndarray) -> np.ndarray:
@@ -23,16 +29,6 @@ def targets_of(recipe: StepsRecipe, labels: np.ndarray) -> np.ndarray:
     if recipe.loss == "mse":
         return labels
     return soft_targets(labels) if recipe.labels == "soft" else class_targets(labels)
-
-
-def class_targets(labels: np.ndarray) -> np.ndarray:
-    """Return one-hot labels of the class where each is largest, float32 `[s, k]`."""
-    return np.eye(labels.shape[1], dtype=np.float32)[labels.argmax(axis=1)]
-
-
-def soft_targets(labels: np.ndarray) -> np.ndarray:
-    """Return labels with the 1/k that centring took from them, float32 `[s, k]`."""
-    return (labels + np.float32(1 / labels.shape[1])).astype(np.float32)
 
 
 def rows_of_steps(images: int, num_classes: int, steps: int) -> np.ndarray:
@@ -186,16 +182,6 @@ def taken(
         if not np.isfinite(values).all():
             raise FloatingPointError(f"the loss of step {number} of the recipe is not finite")
     return params, state
-
-
-def mean_scores(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return the mean of each score over networks, and of the accuracy the deviation too."""
-    means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
-    if len(found) > 1:
-        for name in (ACCURACY, ATTACKED):
-            if name in means:
-                means[f"{name}_deviation"] = float(np.std([one[name] for one in found], ddof=1))
-    return means
 
 
 def _scores(

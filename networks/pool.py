@@ -184,6 +184,11 @@ def read_record(path: Path) -> dict[str, Any]:
         OSError: if it cannot be read.
     """
     file = path / RECORD
+    if not path.exists():
+        raise ValueError(
+            f"there is no pool {path}; `stillhouse pretrain --dataset=... --network=... "
+            f"--networks=N --out={path}` makes one"
+        )
     if path.is_dir() and not file.exists():
         raise ValueError(f"{path} holds no pool: there is no {RECORD} in it")
     try:

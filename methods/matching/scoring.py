@@ -8,6 +8,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import Recipe
 from stillhouse.data.transforms import Transform
 from stillhouse.methods.programs import FollowRecipe
+from stillhouse.methods.scores import ACCURACY, mean_scores
 from stillhouse.methods.tasks import Task, TaskRunner
 
 
@@ -44,8 +45,5 @@ class TrainingScoring:
             Task(program, shared, (np.array([self.seed + number], np.int64),))
             for number in range(self.networks)
         ]
-        found = [float(accuracy[0]) for (accuracy,) in self.runner.results(tasks)]
-        scores = {"test_accuracy": float(np.mean(found))}
-        if len(found) > 1:
-            scores["test_accuracy_deviation"] = float(np.std(found))
-        return scores
+        results = self.runner.results(tasks)
+        return mean_scores([{ACCURACY: float(accuracy[0])} for (accuracy,) in results])

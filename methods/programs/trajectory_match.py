@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from stillhouse.data.labels import class_targets
 from stillhouse.data.sampling import rng_for
 from stillhouse.data.siamese import SiameseAugmentation
 from stillhouse.methods.programs.context import Context
@@ -103,9 +104,10 @@ class TrajectoryMatch(Program):
         first, state = programs.network.unpack(start)
         expert, _ = programs.network.unpack(end)
         rate, seed = np.float32(own[0][0]), int(own[1][0])
-        one_hot = np.eye(labels.shape[1], dtype=np.float32)[labels.argmax(axis=1)]
         lessons = list(self._lessons(len(images), seed))
-        found = match_trajectory(programs, images, one_hot, rate, first, expert, state, lessons)
+        found = match_trajectory(
+            programs, images, class_targets(labels), rate, first, expert, state, lessons
+        )
         return (
             np.array([found.loss]),
             found.images.astype(np.float32),

@@ -7,19 +7,15 @@ from typing import Any
 import numpy as np
 import optax
 
+from stillhouse.data.labels import class_targets, soft_targets
 from stillhouse.data.recipes import StepsRecipe
 from stillhouse.data.sampling import rng_for
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError, Support
 from stillhouse.methods.coordinates import in_coordinates
-from stillhouse.methods.following_steps import (
-    class_targets,
-    follow_steps,
-    mean_scores,
-    rows_of_steps,
-    soft_targets,
-)
+from stillhouse.methods.following_steps import follow_steps, rows_of_steps
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 from stillhouse.methods.method import Problem
+from stillhouse.methods.scores import mean_scores
 from stillhouse.methods.tasks import Task
 from stillhouse.methods.unrolling.initialisation import drawn_members, drawn_seeds, read_file
 from stillhouse.methods.unrolling.settings import UnrollSettings

@@ -89,7 +89,7 @@ def test_a_damaged_record_is_refused(folder, text, says):
 def test_a_folder_without_a_pool_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no pool"):
         Pool(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ValueError, match="there is no pool .*nowhere; .* --out=.*nowhere` makes"):
         Pool(tmp_path / "nowhere")
 
 
