@@ -9,6 +9,7 @@ from stillhouse.launch.settings.releases import FetchConfig, PublishConfig
 from stillhouse.launch.settings.report import ReportConfig
 from stillhouse.launch.settings.run import DistillConfig, PlanConfig, ServeConfig
 from stillhouse.launch.settings.sets import EvaluateConfig, ShowConfig
+from stillhouse.launch.settings.study import StudyConfig
 from stillhouse.launch.settings.train import TrainConfig
 from stillhouse.launch.settings.workers import StatusConfig, WorkerConfig
 
@@ -162,6 +163,23 @@ _PRETRAIN = Command(
     ),
 )
 
+_STUDY = Command(
+    "study",
+    StudyConfig,
+    "SET... [--flag=value ...]",
+    "ask what distilled sets have learned: studies, a page of their conclusions",
+    "Asks of sets of any method what they are: whether networks trained on real images recognise "
+    "them, what their pixels are, what real images mixed in gain, whether networks trained on them "
+    "answer as early-stopped ones do. Each study is a table, kept as JSON; the page has for each "
+    "published conclusion a plot, the numbers, and whether it is seen here. SET is a file, a run "
+    "folder, or a folder of run folders. A study that is finished is not made again.",
+    (
+        "stillhouse study runs/dd runs/dm --dataset=data/mnist --pool=pools/convnet --out=study",
+        "stillhouse study runs --pool=pools/convnet,pools/mlp --only=recognition,pixels",
+        "stillhouse study runs --pool=pools/convnet --engine=launchpad --workers=4",
+    ),
+)
+
 _SERVE = Command(
     "serve",
     ServeConfig,
@@ -262,6 +280,7 @@ COMMANDS = {
         _TRAIN,
         _COMPARE,
         _PRETRAIN,
+        _STUDY,
         _BASELINES,
         _SHOW,
         _REPORT,

@@ -1,4 +1,4 @@
-"""Whatever an engine may run: a distillation, or the training of a pool."""
+"""Whatever an engine may run: a distillation, the training of a pool, or studies."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -9,6 +9,7 @@ from stillhouse.launch.prepare import prepare
 from stillhouse.launch.running import run_job
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.settings.study import StudyConfig
 from stillhouse.launch.signals import StopSignals
 from stillhouse.server.audit import Audit
 from stillhouse.server.device_kinds import DeviceKinds, kinds_of_folder
@@ -17,9 +18,10 @@ from stillhouse.server.schedule import Progress
 # Finite networks bring libraries that a distillation by kernels does not wait for.
 if TYPE_CHECKING:
     from stillhouse.launch.pretraining import PretrainJob
+    from stillhouse.launch.studying import StudyJob
 
-AnyJob: TypeAlias = "Job | PretrainJob"
-AnyConfig = DistillConfig | PretrainConfig
+AnyJob: TypeAlias = "Job | PretrainJob | StudyJob"
+AnyConfig = DistillConfig | PretrainConfig | StudyConfig
 
 
 def prepare_any(config: AnyConfig) -> AnyJob:
@@ -33,6 +35,10 @@ def prepare_any(config: AnyConfig) -> AnyJob:
         from stillhouse.launch.pretraining import prepare_pretraining
 
         return prepare_pretraining(config)
+    if isinstance(config, StudyConfig):
+        from stillhouse.launch.studying import prepare_study
+
+        return prepare_study(config)
     return prepare(config)
 
 
@@ -43,7 +49,8 @@ def kinds_for(job: AnyJob) -> DeviceKinds:
         ValueError: if its last checkpoint was written by a newer release.
         OSError: if its folder cannot be read.
     """
-    # The networks of a pool are each computed by one worker, and a pool that grows may be mixed.
+    # The networks of a pool are each computed by one worker, and a pool that grows may be mixed;
+    # so may studies.
     before = kinds_of_folder(job.folder) if isinstance(job, Job) else ()
     return DeviceKinds(before, any_device=job.config.engine.any_device)
 
@@ -66,11 +73,18 @@ def run_any(
         return run_job(
             job, signals=signals, kinds=kinds, audit=audit, on_progress=on_progress, batches=batches
         )
-    from stillhouse.launch.pretraining import run_pretraining
+    if isinstance(job.config, StudyConfig):
+        from stillhouse.launch.studying import StudyJob, run_studies
 
+        assert isinstance(job, StudyJob)
+        return run_studies(job, signals=signals, on_progress=on_progress)
+    from stillhouse.launch.pretraining import PretrainJob, run_pretraining
+
+    assert isinstance(job, PretrainJob)
     return run_pretraining(job, signals=signals, on_progress=on_progress)
 
 
 def command_of(config: AnyConfig) -> str:
     """Return the name of the command that has these settings, for an error message."""
-    return "pretrain" if isinstance(config, PretrainConfig) else "distill"
+    others = {PretrainConfig: "pretrain", StudyConfig: "study"}
+    return others.get(type(config), "distill")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,7 @@ def taken(
     params: object,
     state: object,
     rates: Sequence[float],
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    batches: Iterator[tuple[Any, Any]],
 ) -> Start:
     """Return parameters and state after a step for each learning rate.
 

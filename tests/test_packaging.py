@@ -46,6 +46,7 @@ DATA = [
     "py.typed",
     "analysis/comparison/page.html",
     *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
+    "analysis/studies/page.html",
     *(
         f"kernels/cuda/source/{name}.cuh"
         for name in ("backward", "device", "duals", "entry", "forward", "memory", "rows")

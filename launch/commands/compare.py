@@ -1,10 +1,7 @@
 """`stillhouse compare`: several sets under the same judges."""
 
-import dataclasses
 import json
-import shlex
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +29,10 @@ from stillhouse.data.recipes import TrainingRecipe
 from stillhouse.data.sampling import class_balanced_indices, rng_for
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.launch.command_line import command_line
 from stillhouse.launch.devices import use_threads
 from stillhouse.launch.errors import bad_input
+from stillhouse.launch.many_sets import check_fits, sets_in, short_names
 from stillhouse.launch.report.kernels import parse_kernels
 from stillhouse.launch.sets import dataset_for, load_set, transform_for
 from stillhouse.launch.settings.compare import CompareConfig
@@ -62,7 +61,9 @@ def run(config: CompareConfig) -> int:
         judges = _judges(config, dataset)
         tests = _tests(config, dataset)
         comparison = _judged(config, contenders, judges, tests, dataset.name, kept)
-        page = comparison_page(comparison, _command(config))
+        page = comparison_page(
+            comparison, command_line("compare", config.files, config, leave=("json",))
+        )
         kept.write("comparison.html", page)
         kept.write("comparison.json", json.dumps(comparison.plain(), indent=1) + "\n")
         kept.write("comparison.csv", comparison.csv())
@@ -153,14 +154,14 @@ def _judged(
 def _contenders(config: CompareConfig) -> tuple[list[Contender], Dataset]:
     """Return the sets that are named, with real ones of the same sizes, and their dataset."""
     asked = SetConfig(dataset=config.data.dataset, transform=None)
-    files = [file for name in config.files for file in _sets_in(name)]
+    files = [file for name in config.files for file in sets_in(name)]
     loaded = [(file, load_set(file, config.reading.max_bytes)) for file in files]
     dataset = dataset_for(asked, *loaded[0], config.reading)
     found: list[Contender] = []
     spaces: dict[tuple[int, str], Transform] = {}
-    names = _short_names(files)
+    names = short_names(files)
     for (file, distilled), name in zip(loaded, names, strict=True):
-        _check_fits(file, distilled, dataset)
+        check_fits(file, distilled, dataset)
         own = config.data.transform if distilled.transform is None else None
         transform = transform_for(SetConfig(transform=own), file, distilled, dataset)
         found.append(_contender(file, name, distilled, transform))
@@ -170,36 +171,6 @@ def _contenders(config: CompareConfig) -> tuple[list[Contender], Dataset]:
             found += [_baseline(kind, dataset, transform, size, len(spaces) > 1)
                       for kind in config.data.baseline]  # fmt: skip
     return found, dataset
-
-
-def _sets_in(name: str) -> list[str]:
-    """Return a set, or the sets of the runs in a folder."""
-    folder = Path(name).expanduser()
-    if not folder.is_dir() or (folder / "distilled.npz").exists():
-        return [name]
-    inside = sorted(str(path.parent) for path in folder.glob("*/distilled.npz"))
-    if not inside and not RunFolder(folder).config.exists():
-        raise ValueError(f"{name} is a folder that holds no set, and no finished run")
-    return inside or [name]
-
-
-def _short_names(files: list[str]) -> list[str]:
-    """Return what tells the sets apart: the names of their folders or files."""
-    names = [Path(file).parent.name if Path(file).name == "distilled.npz" else Path(file).name
-             for file in files]  # fmt: skip
-    return [
-        name if names.count(name) == 1 else file for name, file in zip(names, files, strict=True)
-    ]
-
-
-def _check_fits(file: str, distilled: DistilledSet, dataset: Dataset) -> None:
-    shape = distilled.images.shape[1:]
-    if shape != dataset.image_shape or distilled.num_classes != dataset.num_classes:
-        raise ValueError(
-            f"{file} has images of {' x '.join(map(str, shape))} in {distilled.num_classes} "
-            f"classes, and {dataset.name} of {' x '.join(map(str, dataset.image_shape))} in "
-            f"{dataset.num_classes}"
-        )
 
 
 def _contender(file: str, name: str, distilled: DistilledSet, transform: Transform) -> Contender:
@@ -270,21 +241,3 @@ def _tests(config: CompareConfig, dataset: Dataset) -> Tests:
         chosen = np.sort(class_balanced_indices(y, count, rng_for(0, "compare test images")))
         x, y, digest = x[chosen], y[chosen], f"{digest} {count}"
     return Tests(x, y, dataset.num_classes, digest)
-
-
-def _command(config: CompareConfig) -> str:
-    """Return the command with these settings."""
-    flags = []
-    for group in list(_groups(config)):
-        for field in dataclasses.fields(group):
-            value = getattr(group, field.name)
-            if value != field.default and field.name != "json":
-                shown = ",".join(value) if isinstance(value, tuple) else value
-                flags.append(f"--{field.name}={shown}")
-    return shlex.join(["stillhouse", "compare", *config.files, *flags])
-
-
-def _groups(config: CompareConfig) -> Iterator[Any]:
-    for field in dataclasses.fields(config):
-        if field.name != "files":
-            yield getattr(config, field.name)

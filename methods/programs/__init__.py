@@ -8,6 +8,7 @@ from stillhouse.methods.programs.kernel_block import KernelBlock
 from stillhouse.methods.programs.kernel_block_vjp import KernelBlockVjp
 from stillhouse.methods.programs.kernel_gram import KernelGram
 from stillhouse.methods.programs.kernel_gram_vjp import KernelGramVjp
+from stillhouse.methods.programs.predict_classes import PredictClasses
 from stillhouse.methods.programs.program import (
     KERNEL_ELEMENTS,
     PASSES,
@@ -19,6 +20,7 @@ from stillhouse.methods.programs.program import (
 )
 from stillhouse.methods.programs.random_features import RandomFeatures, RandomFeaturesVjp
 from stillhouse.methods.programs.registry import program_from_json, program_to_json, register
+from stillhouse.methods.programs.train_and_predict import TrainAndPredict
 from stillhouse.methods.programs.train_network import TrainNetwork
 from stillhouse.methods.programs.train_on_set import TrainOnSet
 from stillhouse.methods.programs.trajectory_match import TrajectoryMatch
@@ -38,9 +40,11 @@ __all__ = [
     "KernelBlockVjp",
     "KernelGram",
     "KernelGramVjp",
+    "PredictClasses",
     "Program",
     "RandomFeatures",
     "RandomFeaturesVjp",
+    "TrainAndPredict",
     "TrainNetwork",
     "TrainOnSet",
     "TrajectoryMatch",

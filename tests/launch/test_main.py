@@ -35,7 +35,7 @@ def test_the_version_is_that_of_the_package(stillhouse):
         (["distil"], "did you mean distill?"),
         (
             ["frobnicate"],
-            "there are distill, plan, evaluate, train, compare, pretrain, baselines, show",
+            "there are distill, plan, evaluate, train, compare, pretrain, study, baselines, show",
         ),
     ],
 )

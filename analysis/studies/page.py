@@ -1,0 +1,49 @@
+"""The page of studies: one HTML file that needs no other, no network and no script."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from stillhouse import __version__
+from stillhouse.analysis.report.page import data_uri, duration, template
+from stillhouse.analysis.studies.keeping import Kept
+
+_FILES = {"page.html": "studies", "page.css": "report"}
+
+
+def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: str) -> str:
+    """Return the page as HTML; every value is escaped.
+
+    Args:
+        finished: the studies, in their order.
+        about: `StudyFolder.identity`.
+        command: what made it.
+    """
+    parts = [
+        {
+            "study": kept.study,
+            "section": kept.study.module.present(kept.table),
+            "seconds": kept.seconds,
+            "sizes": _sizes(kept.sizes),
+        }
+        for kept in finished
+    ]
+    shown = {name: about[name] for name in ("dataset", "sets", "pools", "seed")}
+    return _template().render(parts=parts, command=command, version=__version__, **shown)
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    return template(_FILES, data_uri=data_uri, duration=duration)
+
+
+def _sizes(sizes: Mapping[str, Any]) -> str:
+    """Return the sizes of a study behind a comma, such as `, with 3 networks, 300 steps`."""
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
+        for name, value in sizes.items()
+    }
+    parts = [f"{name.replace('_', ' ')} {value}" for name, value in shown.items()]
+    return f"; {'; '.join(parts)}" if parts else ""
