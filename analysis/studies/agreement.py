@@ -123,7 +123,7 @@ def compute(materials: Materials) -> Table:
         early = tuple(match for match in stages if match is not None)
         subsets = tuple(match for match in others if match is not None)
         right = tuple((own == classes).mean(axis=1).tolist())
-        found.append(Agreed(one.name, right, early, subsets, _chance(early, subsets)))
+        found.append(Agreed(one.name, right, early, subsets, chance_of(early, subsets)))
     between = tuple(
         Between(sets[i].name, sets[j].name, _between(by_set[i], by_set[j], same=i == j))
         for i in range(len(sets))
@@ -198,7 +198,8 @@ def _lessons(materials: Materials, chosen: Sequence[tuple[int, int]]) -> list[Le
     ]
 
 
-def _chance(early: Sequence[Match], subsets: Sequence[Match]) -> float | None:
+def chance_of(early: Sequence[Match], subsets: Sequence[Match]) -> float | None:
+    """Return the chance that both agree as much; None for fewer than three of either."""
     if min(len(early), len(subsets)) < _LEAST:
         return None
     values = [[one.agreement for one in found] for found in (early, subsets)]
@@ -292,6 +293,7 @@ def _chart(number: int, one: Agreed) -> Chart:
             axes.plot(values, np.zeros_like(values), marker, color=colour, label=name,
                       markerfacecolor="none", clip_on=False)  # fmt: skip
         axes.set(xlabel="test images answered alike, %", ylabel="density")
+        axes.set_ylim(bottom=0)
         clean_with_legend_above(axes)
 
     title = f"Agreement with networks trained on {short(one.name, 40)}, at its accuracy"

@@ -92,7 +92,7 @@ def later_gains(table: Table, curve: Curve) -> _Later:
     gained, real = (_gains(table.steps, one) for one in (curve, table.real))
     differences = real - gained
     p = None
-    if len(differences) > 1 and np.ptp(differences) > 0:
+    if len(differences) > 1 and np.ptp(differences) > 1e-9:  # More than rounding.
         p = float(stats.ttest_1samp(differences, 0.0).pvalue)
     return _Later(float(gained.mean()), float(real.mean()), p)
 

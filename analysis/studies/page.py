@@ -40,10 +40,10 @@ def _template() -> jinja2.Template:
 
 
 def _sizes(sizes: Mapping[str, Any]) -> str:
-    """Return the sizes of a study behind a comma, such as `, with 3 networks, 300 steps`."""
-    shown = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
-        for name, value in sizes.items()
-    }
-    parts = [f"{name.replace('_', ' ')} {value}" for name, value in shown.items()]
+    """Return the sizes of a study behind a semicolon, such as `; networks 3; steps 300`."""
+    parts = []
+    for name, value in sizes.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
+        every = name == "test_images" and not value
+        parts.append(f"{name.replace('_', ' ')} {'all' if every else shown}")
     return f"; {'; '.join(parts)}" if parts else ""

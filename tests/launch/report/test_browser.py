@@ -9,6 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 
+from stillhouse.data.distilled import DistilledSet, load_distilled
+from stillhouse.launch.commands import pretrain, study
 from stillhouse.launch.main import main
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
@@ -46,10 +48,12 @@ document.getElementById("page").addEventListener("load", (event) => {{
 """
 
 
-@pytest.fixture(scope="module", params=["ten", "many"])
-def page(request, finished, tmp_path_factory):
-    """The page of a run, and that of a set of many images whose classes have long names."""
+@pytest.fixture(scope="module", params=["ten", "many", "study"])
+def page(request, finished, spots, tmp_path_factory):
+    """The page of a run, of a set of many images whose classes have long names, and of studies."""
     folder = tmp_path_factory.mktemp("report")
+    if request.param == "study":
+        return studies(finished, spots, folder)
     if request.param == "ten":
         copy = shutil.copytree(finished, folder / "spots")
         assert main(["report", str(copy), "--kernels=own,fc:1:nngp", "--test_images=0"]) == 0
@@ -64,6 +68,23 @@ def page(request, finished, tmp_path_factory):
     out = folder / "many.html"
     assert main(["report", str(folder / "many.npz"), *flags, f"--out={out}"]) == 0
     return out
+
+
+def studies(finished, spots, folder):
+    """The page of all studies of two sets, one of them with a long name."""
+    one = load_distilled(finished / "distilled.npz")
+    other = folder / "a-set-whose-name-is-longer-than-any-column-of-a-telephone.npz"
+    DistilledSet(1.5 * one.images, one.labels, one.transform, one.card).save(other)
+    small = ("--network=mlp", "--width=8", "--depth=1", "--epochs=3", "--batch_size=48")
+    along = (*small, "--networks=3", "--trajectories", "--every=1", f"--out={folder / 'pool'}")
+    sizes = ("--networks=3", "--steps=5", "--real=0,1,4", "--subsets=3", "--test_images=0")
+    sets, out = (str(finished), str(other)), folder / "study"
+    with pytest.MonkeyPatch.context() as patch:
+        for command in (pretrain, study):  # A process's threads are not taken back.
+            patch.setattr(command, "use_threads", lambda threads: None)
+        assert main(["pretrain", f"--dataset={spots}", *along]) == 0
+        assert main(["study", *sets, f"--pool={folder / 'pool'}", *sizes, f"--out={out}"]) == 0
+    return out / "study.html"
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs the browser chromium")
@@ -85,7 +106,7 @@ def test_a_browser_shows_all_of_it(page, width, tmp_path):
     (found,) = re.findall(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
     found = json.loads(html.unescape(found))
     assert found["width"] == width and found["scroll"] <= width
-    assert found["images"] == text.count("<img ") and found["images"] > 5
+    assert found["images"] == text.count("<img ") and found["images"] > 3
     assert (found["broken"], found["invisible"], found["blurred"]) == (0, 0, 0)
     assert found["wide"] == [] and found["small"] == []
     assert found["background"] == "rgb(244, 246, 248)"
