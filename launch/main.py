@@ -58,6 +58,10 @@ def _answer(arguments: list[str]) -> int:
         return _fail(f"stillhouse {command.name}", str(error), error.code)
     except KeyboardInterrupt:
         return _fail(f"stillhouse {command.name}", "interrupted", INTERRUPTED)
+    except ImportError as error:  # what an extension makes of Ctrl-C while it is loaded
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return _fail(f"stillhouse {command.name}", "interrupted", INTERRUPTED)
 
 
 def _run(command: Command, arguments: Sequence[str]) -> int:

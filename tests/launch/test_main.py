@@ -59,6 +59,17 @@ def test_help_does_not_wait_for_jax(arguments):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_ctrl_c_while_an_extension_is_loaded_is_no_failed_import(stillhouse, monkeypatch):
+    from stillhouse.launch.commands import status
+
+    def loading(config):
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr(status, "run", loading)
+    result = stillhouse("status", "runs/digits")
+    assert (result.code, result.err) == (130, "stillhouse status: error: interrupted\n")
+
+
 def test_a_reader_that_has_had_enough_is_no_error():
     command = [sys.executable, "-c", "import time; time.sleep(0.5)\n" + ENTRY + "sys.exit(code)"]
     with subprocess.Popen(
