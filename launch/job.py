@@ -25,6 +25,7 @@ _OF_THIS_MACHINE = (
     *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
     *("any_device", "task_limit", "max_lonely", "audit"),
+    *("transport", "token_file", "tls_certificate", "tls_key", "tls_authority"),
 )
 
 

@@ -80,6 +80,7 @@ class WorkerPool:
         self._warn_after = _LONELY_SECONDS
         self._max_lonely = max_lonely
         self._audit = audit or Audit()
+        self._on_work: Callable[[], None] | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -90,6 +91,18 @@ class WorkerPool:
     def live(self) -> int:
         """How many workers there are, without those in quarantine."""
         return self._scheduler.roster.live
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait for a worker."""
+        return self._scheduler.queued
+
+    def on_work(self, call: Callable[[], None] | None) -> None:
+        """Have this called, in any thread, whenever more tasks wait, or there will be no more.
+
+        It must be quick, and is not to use this pool. None for nobody.
+        """
+        self._on_work = call
 
     def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
         """Yield the results of tasks, in their order, as workers hand them in.
@@ -209,6 +222,7 @@ class WorkerPool:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._say_there_is_work()
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -257,15 +271,22 @@ class WorkerPool:
     def _scheduling(self) -> Iterator[Scheduler]:
         """Have the scheduler for oneself; then let it do what is due, and log what happened."""
         with self._changed:
+            queued = self._scheduler.queued
             yield self._scheduler
             events = self._scheduler.take_events()
             if self._scheduler.now - self._ticked > min(_POLL_SECONDS, self.heartbeat / 4):
                 events += self._scheduler.tick()
                 self._ticked = self._scheduler.now
+            if self._scheduler.queued > queued:
+                self._say_there_is_work()
             # Before anybody else comes to know: what leads to the end of a run is said before it.
             for event in events:
                 level = logging.WARNING if event.is_trouble else logging.INFO
                 _log.log(level, "%s", event.message)
+
+    def _say_there_is_work(self) -> None:
+        if (call := self._on_work) is not None:
+            call()
 
     def _look_for_workers(self) -> None:
         now = self._scheduler.now

@@ -36,7 +36,7 @@ class RunFolder:
 
     Attributes:
         path, config, log, metrics, tensorboard, checkpoints, distilled, result, begun, picture,
-            curves: the folder, and what is in it.
+            curves, token: the folder, and what is in it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -51,6 +51,7 @@ class RunFolder:
         self.begun = self.path / "begun.npz"
         self.picture = self.path / "distilled.png"
         self.curves = self.path / "curves.png"
+        self.token = self.path / "token"
 
     def check(
         self, identity: Mapping[str, Any], *, bytes_needed: int = 0, growing: str | None = None
@@ -231,7 +232,9 @@ class RunFolder:
         if not self.path.exists():
             return []
         names = os.listdir(self.path)
-        return [n for n in names if not _LEFTOVER.fullmatch(n) and n != lock_file.NAME]
+        # A token is made before there is a run to go with it.
+        others = (lock_file.NAME, self.token.name)
+        return [n for n in names if not _LEFTOVER.fullmatch(n) and n not in others]
 
     def _identity(self) -> dict[str, Any]:
         content = _read_json(self.config)

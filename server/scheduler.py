@@ -89,6 +89,11 @@ class Scheduler:
         self._passed += max(self._reading - last, 0.0)
         return self._passed
 
+    @property
+    def queued(self) -> int:
+        """How many tasks wait for a worker."""
+        return len(self._ledger.queue)
+
     def counts(self) -> dict[str, int]:
         """Return how many tasks are queued, leased and done, and of retries and attempts."""
         return {

@@ -69,6 +69,20 @@ class Service:
         self._values: dict[str, float | None] = dict.fromkeys(_VALUES)
         self._steps: collections.deque[tuple[float, int]] = collections.deque(maxlen=_RECENT_STEPS)
 
+    @property
+    def heartbeat_seconds(self) -> float:
+        """The seconds between a worker's signs of life."""
+        return self._pool.heartbeat
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a worker that waits for tasks should ask: some wait too, or none will come."""
+        return self._pool.queued > 0 or self._pool.is_closed
+
+    def on_work(self, call: Callable[[], None] | None) -> None:
+        """Have this called whenever there is news; see `WorkerPool.on_work`."""
+        self._pool.on_work(call)
+
     @answers
     def register(self, info: Any) -> Answer:
         """Take a worker in.

@@ -20,7 +20,7 @@ BELOW = {
     "analysis": {"kernels", "data", "networks", "methods"},
     "launch": {"kernels", "data", "networks", "methods", "workers", "server", "analysis"},
 }
-ENGINES = {"courier", "launchpad", "ray", "reverb"}
+ENGINES = {"courier", "grpc", "launchpad", "msgpack", "ray", "reverb"}
 # Datasets, runs and their files are numpy's; what holds no JAX is imported in no time.
 WITHOUT_JAX = {"data", "server"}
 FILES = [

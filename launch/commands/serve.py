@@ -1,8 +1,7 @@
 """`stillhouse serve`: a run that is computed by workers which come and go."""
 
-from stillhouse.launch.engines.courier_server import check_port, parse_address
-from stillhouse.launch.engines.guard import import_courier
 from stillhouse.launch.engines.serving import leave_gpus_to_workers, run_served
+from stillhouse.launch.engines.transports import Listening, check_listening
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.running import summarise_if_finished
@@ -18,11 +17,10 @@ def run(config: ServeConfig) -> int:
     """
     leave_gpus_to_workers()
     with bad_input():
-        import_courier()
-        _, port = parse_address(config.listen.address, "address")
-        check_port(port)
+        check_listening(config.listen.address, config.transport)
         job = prepare(config, elsewhere=True)
     if summarise_if_finished(job):
         return 0
     with StopSignals() as signals:
-        return run_served(job, port, signals)
+        listening = Listening(config.listen.address, config.transport, job.folder.path)
+        return run_served(job, listening, signals)

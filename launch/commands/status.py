@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stillhouse.launch.engines.courier_client import CourierServer
+from stillhouse.launch.engines.transports import connect
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.job import describe_run
 from stillhouse.launch.progress import short_time
@@ -83,7 +83,7 @@ def _reader(config: StatusConfig) -> Callable[[], Status]:
             "name either a run folder, such as runs/digits, or a server, by --server=host:port"
         )
     if server:
-        client = CourierServer(server, timeout=_CALL_SECONDS)
+        client = connect(server, config.transport, timeout=_CALL_SECONDS)
         return lambda: _of_server(client.status())
     folder = RunFolder(Path(config.file).expanduser())
     return lambda: _of_folder(folder)

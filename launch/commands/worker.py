@@ -6,7 +6,7 @@ import sys
 from absl import logging
 
 from stillhouse.launch.devices import use_device
-from stillhouse.launch.engines.courier_client import CourierServer
+from stillhouse.launch.engines.transports import connect
 from stillhouse.launch.errors import (
     BAD_INPUT,
     INTERRUPTED,
@@ -29,11 +29,12 @@ def run(config: WorkerConfig) -> int:
         CommandError: if the settings are wrong, or the server refuses this worker.
     """
     options = config.worker
+    signals = StopSignals("this task")
     with bad_input():
-        server = CourierServer(options.server)
+        server = connect(options.server, config.transport, should_stop=signals.asked)
         use_device(options.device, options.threads)
     standard_logging.getLogger("stillhouse.workers").setLevel(standard_logging.INFO)
-    with StopSignals("this task") as signals:
+    with signals:
         try:
             done = work(
                 server,

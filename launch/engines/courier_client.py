@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stillhouse.launch.engines.courier_server import parse_address
+from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.guard import data_only, import_courier
 from stillhouse.workers.connection import Answer, Refused, ServerGone
 

@@ -11,12 +11,14 @@ import launchpad as lp
 from stillhouse.launch.engines import loaders
 from stillhouse.launch.engines.processes import end_with_parent
 from stillhouse.launch.engines.serving import run_served
+from stillhouse.launch.engines.transports import Listening
 from stillhouse.launch.engines.worker_node import as_node
 from stillhouse.launch.errors import INTERRUPTED, TERMINATED, CommandError, bad_input
 from stillhouse.launch.jobs import AnyConfig, command_of, prepare_any
 from stillhouse.launch.logs import start_logging
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DistillConfig
+from stillhouse.launch.settings.transport import TransportConfig
 from stillhouse.launch.signals import StopSignals
 
 
@@ -64,7 +66,9 @@ class Server:
     def _run(self, port: int, signals: StopSignals) -> int:
         with bad_input():
             job = prepare_any(self._config)
-        serve = functools.partial(run_served, job, port, signals, may_come_back=False)
+        courier = TransportConfig(transport="courier")
+        listening = Listening(f"localhost:{port}", courier, job.folder.path)
+        serve = functools.partial(run_served, job, listening, signals, may_come_back=False)
         if self._queue is None:
             return serve()
         most = loaders.AHEAD * self._config.engine.loaders

@@ -13,7 +13,7 @@ from typing import Any
 from absl import logging
 
 from stillhouse.kernels.threads import default_threads
-from stillhouse.launch.engines.courier_server import parse_address
+from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
 from stillhouse.launch.engines.serving import opened_service
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line

@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import logging
-
 import stillhouse
 from stillhouse.data.batches import TargetBatches
-from stillhouse.launch.engines.courier_server import serve_courier
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.jobs import AnyJob, kinds_for, run_any
 from stillhouse.launch.signals import StopSignals
@@ -72,26 +69,26 @@ def opened_service(
 
 def run_served(
     job: AnyJob,
-    port: int,
+    listening: Callable[[Service], contextlib.AbstractContextManager[None]],
     signals: StopSignals,
     *,
     may_come_back: bool = True,
     batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
 ) -> int:
-    """Run a job to its end by the workers that call at a port, and return the exit code.
+    """Run a job to its end by the workers that call, and return the exit code.
 
     Those who are there when the run ends are told to end too.
 
     Args:
         job: what to run.
-        port: where Courier listens, on all interfaces.
+        listening: lets workers call the service while entered, and says in the log how.
         signals: entered; asked whether to stop, also while there is no worker.
         may_come_back: whether workers wait for the server, as long as each was told to, where the
             run was stopped by a signal.
         batches: gives whoever hands out the target batches.
 
     Raises:
-        CommandError: if another process listens there, the folder is in use, or the run was
+        CommandError: if nothing can listen there, the folder is in use, or the run was
             stopped.
     """
     # Who comes and goes is what one wants to see here.
@@ -99,8 +96,7 @@ def run_served(
     with contextlib.ExitStack() as stack:
         pool, service = stack.enter_context(opened_service(job, signals.asked))
         with bad_input():
-            stack.enter_context(serve_courier(service, port))
-        logging.info("the server listens at port %d, for workers and `stillhouse status`", port)
+            stack.enter_context(listening(service))
         served = dataclasses.replace(job, runner=pool)
         try:
             return run_any(

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 from stillhouse.launch.devices import use_device
+from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.courier_client import CourierServer
-from stillhouse.launch.engines.courier_server import parse_address
 from stillhouse.launch.engines.processes import end_with_parent
 from stillhouse.launch.errors import BAD_INPUT, STOPPED
 from stillhouse.launch.logs import start_logging

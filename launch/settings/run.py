@@ -8,6 +8,7 @@ from typing import cast
 
 from stillhouse.kernels import BACKENDS
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
+from stillhouse.launch.settings.transport import TransportConfig
 from stillhouse.methods.method import Method
 from stillhouse.methods.options import Checked, at_least, option, positive, seconds, share
 from stillhouse.methods.registry import METHODS
@@ -262,10 +263,13 @@ class ListenConfig(Checked):
     """Server.
 
     Attributes:
-        address: where workers find the server.
+        address: where the server listens, and nowhere else; Courier listens everywhere.
     """
 
-    address: str = option("localhost:18400", "host:port at which workers find this server")
+    address: str = option(
+        "localhost:18400",
+        "host:port at which to listen for workers; 0.0.0.0:18400 for all interfaces",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,6 +277,7 @@ class ServeConfig(DistillConfig):
     """The settings of `serve`: those of the run, and where it listens."""
 
     listen: ListenConfig = ListenConfig()
+    transport: TransportConfig = TransportConfig()
 
     def _check_audit(self) -> None:
         """Workers come later: that there is one alone the log says then."""

@@ -3,6 +3,7 @@
 import dataclasses
 
 from stillhouse.kernels import BACKENDS
+from stillhouse.launch.settings.transport import TransportConfig
 from stillhouse.methods.options import Checked, at_least, option, positive
 
 
@@ -48,6 +49,7 @@ class WorkerConfig:
     """The settings of `worker`."""
 
     worker: WorkerOptions = WorkerOptions()
+    transport: TransportConfig = TransportConfig()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +73,4 @@ class StatusConfig:
 
     file: str = ""
     status: StatusOptions = StatusOptions()
+    transport: TransportConfig = TransportConfig()

@@ -90,14 +90,14 @@ def test_two_workers_give_the_same_bits(alone, example, tmp_path):
 
 
 def test_two_processes_that_connect_give_them_too(alone, tmp_path):
-    pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
     with socket.socket() as listener:
         listener.bind(("", 0))
         port = listener.getsockname()[1]
     address = f"localhost:{port}"
     serve = ("serve", *SETTINGS, f"--address={address}", f"--out={tmp_path / 'run'}")
     server = start(*serve)
-    workers = [start("worker", f"--server={address}", "--threads=1") for _ in "ab"]
+    token = f"--token_file={tmp_path / 'run' / 'token'}"
+    workers = [start("worker", f"--server={address}", token, "--threads=1") for _ in "ab"]
     try:
         finish(server)
         outcomes = [(worker.communicate(timeout=PATIENCE)[1], worker.returncode)

@@ -125,7 +125,7 @@ def test_a_server_that_is_started_again_is_still_watched(stillhouse, monkeypatch
         return {"run": {"summary": "a run"}, "step": step, "steps": 5, **values}
 
     server = SimpleNamespace(status=status)
-    monkeypatch.setattr(module, "CourierServer", lambda *arguments, **options: server)
+    monkeypatch.setattr(module, "connect", lambda *arguments, **options: server)
     result = stillhouse("status", "--server=localhost:18400", "--watch", "--json")
     steps = [json.loads(line)["step"] for line in result.out.splitlines()]
     assert (result.code, steps) == (0, [3, 4])

@@ -1,6 +1,5 @@
 """`stillhouse worker`, in a process of its own, and the real server in this one."""
 
-import builtins
 import contextlib
 import signal
 import socket
@@ -28,13 +27,13 @@ from stillhouse.workers.local import LocalRunner
 
 ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 PATIENCE = 120
+TOKEN = "the-token-of-these-tests"
 _SPEC = KernelSpec(conv(1))
 
 
 @pytest.fixture(autouse=True)
-def courier(monkeypatch):
-    monkeypatch.setattr(builtins, "__import__", builtins.__import__)
-    return pytest.importorskip("courier", reason="Courier is not installed")
+def token(monkeypatch):
+    monkeypatch.setenv("STILLHOUSE_TOKEN", TOKEN)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def kinds():
 @pytest.fixture
 def served(port, kinds):
     """A pool and its service at the port."""
-    from stillhouse.launch.engines.courier_server import serve_courier
+    from stillhouse.launch.engines.grpc_server import serve_grpc
 
     ends = time.monotonic() + PATIENCE
     scheduler = Scheduler(time.monotonic, heartbeat=0.5)
@@ -63,7 +62,7 @@ def served(port, kinds):
         "summary": "a run of two steps",
     }
     with WorkerPool(scheduler, BlobStore(), should_stop=lambda: time.monotonic() > ends) as pool:
-        with serve_courier(Service(pool, config, kinds), port):
+        with serve_grpc(Service(pool, config, kinds), f"localhost:{port}", token=TOKEN):
             yield pool, config
 
 
@@ -271,4 +270,10 @@ def test_wrong_flags_are_named(refused, flag, message):
 
 def test_without_courier_it_says_what_to_do(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "courier", None)
-    assert "Courier, which is missing here" in refused("worker", "--server=node1:18400")
+    line = refused("worker", "--server=node1:18400", "--transport=courier")
+    assert "Courier, which is missing here" in line
+
+
+def test_without_grpc_it_says_what_to_do(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    assert "gRPC, which is missing here" in refused("worker", "--server=node1:18400")

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib.util
 import json
 import os
 import signal
@@ -105,6 +106,28 @@ def port():
     with socket.socket() as listener:
         listener.bind(("", 0))
         return listener.getsockname()[1]
+
+
+@pytest.fixture
+def transport(request):
+    """What carries calls: gRPC, or what a test is parametrised by."""
+    name = getattr(request, "param", "grpc")
+    if name == "courier" and importlib.util.find_spec("courier") is None:
+        pytest.skip("needs Courier, which is for Python 3.10")
+    return name
+
+
+@pytest.fixture
+def listens(transport, port):
+    """The flags by which a server listens."""
+    return (f"--address=localhost:{port}", f"--transport={transport}")
+
+
+@pytest.fixture
+def calls(transport, port, tmp_path):
+    """The flags by which one calls a server whose run folder is `run`."""
+    token = {"grpc": (f"--token_file={tmp_path / 'run' / 'token'}",), "courier": ()}[transport]
+    return (f"--server=localhost:{port}", f"--transport={transport}", *token)
 
 
 def eventually(condition, what, seconds=PATIENCE, command=None):

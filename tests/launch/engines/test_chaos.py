@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
-
 HEARTBEAT = 0.5
 SEED = 20
+by_both = pytest.mark.parametrize("transport", ["grpc", "courier"], indirect=True)
 
 
 @pytest.fixture
@@ -23,16 +22,15 @@ def problem(spots):
 
 
 @pytest.fixture
-def serve(processes, problem, port):
-    address = f"--address=localhost:{port}"
+def serve(processes, problem, listens):
     return lambda: processes.start(
-        "serve", address, *problem, f"--heartbeat={HEARTBEAT}", "--out=run"
+        "serve", *listens, *problem, f"--heartbeat={HEARTBEAT}", "--out=run"
     )
 
 
 @pytest.fixture
-def worker(processes, port):
-    return lambda: processes.start("worker", f"--server=localhost:{port}", "--threads=1")
+def worker(processes, calls):
+    return lambda: processes.start("worker", *calls, "--threads=1")
 
 
 @pytest.fixture
@@ -43,6 +41,7 @@ def same_bits(problem, locally, bits, tmp_path):
     return check
 
 
+@by_both
 def test_workers_killed_again_and_again(serve, worker, wait_for_step, same_bits, tmp_path):
     rng = random.Random(SEED)
     server, workers = serve(), [worker(), worker()]
@@ -57,13 +56,13 @@ def test_workers_killed_again_and_again(serve, worker, wait_for_step, same_bits,
 
 
 def test_a_worker_is_killed_in_every_step(
-    processes, port, worker, eventually, steps_of, locally, bits, tmp_path
+    processes, listens, worker, eventually, steps_of, locally, bits, tmp_path
 ):
     # Steps of a second, so that whoever is killed is computing.
     problem = ("--dataset=digits", "--depth=2", "--ipc=5", "--target_batch=1300", "--steps=6")
     problem = (*problem, "--checkpoint_every=2", "--eval_every=0")
     server = processes.start(
-        *("serve", f"--address=localhost:{port}", *problem, f"--heartbeat={HEARTBEAT}", "--out=run")
+        *("serve", *listens, *problem, f"--heartbeat={HEARTBEAT}", "--out=run")
     )
     workers, killed_at = [worker() for _ in range(3)], set()
 
@@ -116,6 +115,7 @@ def test_a_worker_that_is_stopped_for_longer_than_its_lease_and_goes_on(
     assert [w.wait(20) for w in workers] == [0, 0]
 
 
+@by_both
 def test_a_server_killed_again_and_again_while_its_workers_live(
     serve, worker, wait_for_step, same_bits, tmp_path
 ):
@@ -141,7 +141,8 @@ def workers_of(stillhouse):
 
     def ask(run):
         (port,) = set(re.findall(r"the server listens at port (\d+)", run.said))
-        answer = json.loads(stillhouse("status", f"--server=localhost:{port}", "--json").out)
+        flags = (f"--server=localhost:{port}", "--transport=courier", "--json")
+        answer = json.loads(stillhouse("status", *flags).out)
         return {worker["pid"] for worker in answer["workers"] if worker["state"] != "lost"}
 
     return ask

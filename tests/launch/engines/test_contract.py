@@ -1,9 +1,12 @@
 """The same bits, whoever computes them, in real processes."""
 
+import importlib.util
+
 import pytest
 
-pytest.importorskip("launchpad", reason="needs Launchpad, which is for Python 3.10")
-
+launchpad = pytest.mark.skipif(
+    importlib.util.find_spec("launchpad") is None, reason="needs Launchpad, for Python 3.10"
+)
 SMALL = ("--architecture=fc", "--depth=1", "--checkpoint_every=4", "--eval_every=5")
 LAUNCHPAD = ("--engine=launchpad",)
 
@@ -17,6 +20,7 @@ def problem(request, spots):
     return (f"--dataset={dataset}", *SMALL, *size)
 
 
+@launchpad
 @pytest.mark.parametrize("workers", [1, 2])
 def test_launchpad(processes, problem, locally, bits, tmp_path, workers):
     run = processes.start(
@@ -28,6 +32,7 @@ def test_launchpad(processes, problem, locally, bits, tmp_path, workers):
     assert processes.alive() == []
 
 
+@launchpad
 def test_launchpad_with_loaders(processes, problem, locally, bits, tmp_path):
     run = processes.start(
         *("distill", *problem, "--engine=launchpad", "--workers=1", "--loaders=2", "--out=run")
@@ -37,11 +42,10 @@ def test_launchpad_with_loaders(processes, problem, locally, bits, tmp_path):
     assert processes.alive() == []
 
 
-def test_workers_started_by_hand(processes, problem, locally, bits, tmp_path, port):
-    server = processes.start("serve", f"--address=localhost:{port}", *problem, "--out=run")
-    workers = [
-        processes.start("worker", f"--server=localhost:{port}", "--threads=1") for _ in range(2)
-    ]
+@pytest.mark.parametrize("transport", ["grpc", "courier"], indirect=True)
+def test_workers_started_by_hand(processes, problem, locally, bits, tmp_path, listens, calls):
+    server = processes.start("serve", *listens, *problem, "--out=run")
+    workers = [processes.start("worker", *calls, "--threads=1") for _ in range(2)]
     assert server.wait() == 0, server.said
     assert bits(tmp_path / "run") == locally(problem)
     for worker in workers:

@@ -9,8 +9,6 @@ import pytest
 
 from stillhouse.data.distilled import load
 
-pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
-
 HEARTBEAT = 0.5
 MAIN = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 
@@ -68,21 +66,20 @@ def problem(spots):
 
 
 @pytest.fixture
-def serve(processes, problem, port):
+def serve(processes, problem, listens):
     def start(entry="", *flags):
-        address, beat = f"--address=localhost:{port}", f"--heartbeat={HEARTBEAT}"
+        beat = f"--heartbeat={HEARTBEAT}"
         return processes.start(
-            "serve", address, *problem, beat, "--out=run", *flags, entry=entry + MAIN
+            "serve", *listens, *problem, beat, "--out=run", *flags, entry=entry + MAIN
         )
 
     return start
 
 
 @pytest.fixture
-def worker(processes, port):
+def worker(processes, calls):
     def start(entry=""):
-        flags = (f"--server=localhost:{port}", "--threads=1")
-        return processes.start("worker", *flags, entry=entry + MAIN)
+        return processes.start("worker", *calls, "--threads=1", entry=entry + MAIN)
 
     return start
 
@@ -153,12 +150,12 @@ def test_where_no_worker_comes_the_server_ends_with_a_code_of_its_own(serve, tmp
 
 
 def test_where_the_disk_is_full_a_run_goes_on_from_the_last_checkpoint(
-    processes, port, worker, eventually, locally, bits, spots, wait_for_step, tmp_path
+    processes, listens, worker, eventually, locally, bits, spots, wait_for_step, tmp_path
 ):
     # Of more data than the log, so that a limit on a file's size is met by checkpoints alone.
     problem = ("--dataset=digits", "--architecture=fc", "--depth=1", "--ipc=50", "--steps=80",
                "--target_batch=100", "--checkpoint_every=10", "--eval_every=0")  # fmt: skip
-    command = ("serve", f"--address=localhost:{port}", *problem, "--heartbeat=0.5", "--out=run")
+    command = ("serve", *listens, *problem, "--heartbeat=0.5", "--out=run")
     server, worker = processes.start(*command), worker()
     wait_for_step(server, tmp_path / "run", 20)
     _, most = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
@@ -192,13 +189,11 @@ def test_the_clocks_of_the_server_jump(
 
 
 def test_the_tasks_of_a_killed_worker_run_again_within_two_heartbeats(
-    processes, port, worker, eventually, tmp_path
+    processes, listens, worker, eventually, tmp_path
 ):
     # Passes of many seconds, and the heartbeat that a server has by default.
     problem = ("--dataset=digits", "--ipc=120", "--target_batch=1300", "--steps=50")
-    server = processes.start(
-        *("serve", f"--address=localhost:{port}", *problem, "--eval_every=0", "--out=run")
-    )
+    server = processes.start(*("serve", *listens, *problem, "--eval_every=0", "--out=run"))
     heartbeat, victim, other = 3.0, worker(), worker()
     joined = r":(\d+)\) has joined"
     eventually(

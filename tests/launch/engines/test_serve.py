@@ -6,14 +6,12 @@ import socket
 
 import pytest
 
-pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
-
 RUN = ("--architecture=fc", "--depth=1", "--checkpoint_every=50", "--eval_every=0")
 
 
 @pytest.fixture
-def run(spots, port):
-    return (f"--address=localhost:{port}", f"--dataset={spots}", *RUN, "--out=run")
+def run(spots, listens):
+    return (*listens, f"--dataset={spots}", *RUN, "--out=run")
 
 
 @pytest.fixture
@@ -25,21 +23,22 @@ def server_of(processes, run):
 
 
 @pytest.fixture
-def worker_of(processes, port):
-    return lambda: processes.start("worker", f"--server=localhost:{port}", "--threads=1")
+def worker_of(processes, calls):
+    return lambda: processes.start("worker", *calls, "--threads=1")
 
 
 @pytest.fixture
-def status(stillhouse, port):
+def status(stillhouse, calls):
     """What the server says of the run; None while it does not answer."""
 
     def ask():
-        result = stillhouse("status", f"--server=localhost:{port}", "--json")
+        result = stillhouse("status", *calls, "--json")
         return json.loads(result.out) if result.code == 0 else None
 
     return ask
 
 
+@pytest.mark.parametrize("transport", ["grpc", "courier"], indirect=True)
 def test_a_port_that_is_taken_is_refused_before_any_work(refused, run, port):
     with socket.socket() as listener:
         listener.bind(("", port))
@@ -53,8 +52,9 @@ def test_an_address_that_is_none_is_refused(refused, run):
         assert "`--address` must be host:port" in refused("serve", *run, f"--address={address}")
 
 
-def test_where_nobody_serves_status_is_one_line(refused, port):
-    line = refused("status", f"--server=localhost:{port}")
+@pytest.mark.parametrize("transport", ["grpc", "courier"], indirect=True)
+def test_where_nobody_serves_status_is_one_line(refused, calls, port):
+    line = refused("status", *calls)
     assert f"no answer from the server at localhost:{port}" in line
 
 

@@ -1,0 +1,215 @@
+"""A server at the other end of gRPC."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from stillhouse.launch.engines.addresses import parse_address
+from stillhouse.launch.engines.grpc_server import PLAIN_METHODS, SERVICE, TOKEN_KEY, import_grpc
+from stillhouse.launch.engines.messages import ANSWER_ITEMS, MessageError, decode, encode
+from stillhouse.launch.engines.tls import Tls, trouble_at
+from stillhouse.launch.engines.tokens import VARIABLE, given_token, read_token
+from stillhouse.launch.engines.waiting import MOST_SECONDS
+from stillhouse.workers.connection import Answer, Refused, ServerGone
+
+_MOST_BYTES = 2**31 - 1
+_LOOK_SECONDS = 0.2
+# How often at the most it is looked into why a connection fails.
+_PROBE_EVERY_SECONDS = 5.0
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MOST_BYTES),
+    ("grpc.max_send_message_length", _MOST_BYTES),
+    # A server that is started again is found soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # One whose machine has gone is noticed, also while we wait for an answer.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # No proxy of the web's, and no setting that a name server sends along.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.service_config_disable_resolution", 1),
+    # Not the connection of another client of this process.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class GrpcServer:
+    """A `stillhouse.workers.connection.Server` whose methods are called by gRPC.
+
+    For several threads at once. After the server was restarted at its address the next call reaches
+    it. A call for tasks waits at the server until there are some; while it does it is the worker's
+    sign of life, and no other is sent.
+
+    Args:
+        address: its host and port, such as `node1:18400`.
+        timeout: seconds after which a call has failed, beside those that it waits for tasks.
+        token_file: the file that holds the token; None for the variable `STILLHOUSE_TOKEN`.
+        tls: files for an encrypted connection; None for one that is not.
+        should_stop: polled while a call waits for tasks; when true it comes back with none.
+
+    Raises:
+        ValueError: if the address is not one, a file is of no use, or gRPC is not installed.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 20.0,
+        token_file: str | None = None,
+        tls: Tls | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        parse_address(address, "server")
+        self._grpc = import_grpc()
+        self.address = address
+        self._timeout, self._tls, self._should_stop = timeout, tls, should_stop
+        self._token_file, self._token = token_file, _token(token_file)
+        if tls is None:
+            self._channel = self._grpc.insecure_channel(address, _OPTIONS)
+        else:
+            self._channel = self._grpc.secure_channel(address, tls.of_client(), _OPTIONS)
+        self._calls = {
+            name: self._channel.unary_unary(f"/{SERVICE}/{name}")
+            for name in (*PLAIN_METHODS, "lease")
+        }
+        self._waiting: set[str] = set()
+        self._answered = False
+        self._probed = -_PROBE_EVERY_SECONDS
+
+    def close(self) -> None:
+        """End the connection."""
+        self._channel.close()
+
+    def register(self, info: dict[str, Any]) -> Answer:
+        """See `Server.register`."""
+        return self._call("register", info)
+
+    def lease(self, worker: str, most: int) -> Answer:
+        """See `Server.lease`; where there is nothing to do it waits for a minute at the most."""
+        self._waiting.add(worker)
+        try:
+            return self._call("lease", worker, most, MOST_SECONDS)
+        finally:
+            self._waiting.discard(worker)
+
+    def fetch(self, worker: str, hashes: list[str]) -> Answer:
+        """See `Server.fetch`."""
+        return self._call("fetch", worker, hashes)
+
+    def complete(
+        self, worker: str, task: str, results: list[bytes], seconds: float, most: int
+    ) -> Answer:
+        """See `Server.complete`."""
+        return self._call("complete", worker, task, results, seconds, most)
+
+    def fail(self, worker: str, task: str, kind: str, reason: str) -> Answer:
+        """See `Server.fail`."""
+        return self._call("fail", worker, task, kind, reason)
+
+    def heartbeat(self, worker: str, tasks: list[str], stats: dict[str, Any]) -> Answer:
+        """See `Server.heartbeat`."""
+        if not tasks and worker in self._waiting:
+            return {"status": "ok", "revoked": []}
+        return self._call("heartbeat", worker, tasks, stats)
+
+    def leave(self, worker: str) -> Answer:
+        """See `Server.leave`."""
+        return self._call("leave", worker)
+
+    def status(self) -> Answer:
+        """Return how the run is doing; it needs no registration."""
+        return self._call("status")
+
+    def _call(self, method: str, *arguments: Any) -> Answer:
+        try:
+            message = encode(list(arguments))
+        except MessageError as error:
+            raise Refused(str(error)) from error
+        try:
+            data = self._ask(method, message)
+            answer = decode(data, items=ANSWER_ITEMS)
+        except self._grpc.RpcError as error:
+            raise self._in_our_words(error) from error
+        except MessageError as error:
+            raise Refused(f"{self.address} is no stillhouse server ({error})") from error
+        if not isinstance(answer, dict):
+            raise Refused(f"{self.address} is no stillhouse server (it answers {answer!r:.80})")
+        self._answered = True
+        return answer
+
+    def _ask(self, method: str, message: bytes) -> bytes:
+        token = self._token
+        try:
+            return self._send(method, message, token)
+        except self._grpc.RpcError as error:
+            if error.code() is not self._grpc.StatusCode.UNAUTHENTICATED:
+                raise
+            # The file may have been made since it was read, or made anew.
+            self._token = _token(self._token_file)
+            if self._token == token:
+                raise
+        return self._send(method, message, self._token)
+
+    def _send(self, method: str, message: bytes, token: str | None) -> bytes:
+        call = self._calls[method]
+        metadata = None if token is None else ((TOKEN_KEY, f"Bearer {token}"),)
+        if method != "lease":
+            return call(message, timeout=self._timeout, metadata=metadata)
+        future = call.future(message, timeout=self._timeout + MOST_SECONDS, metadata=metadata)
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(_LOOK_SECONDS):
+            if self._should_stop():
+                future.cancel()
+                return encode({"status": "ok", "tasks": [], "wait": 0.0})
+        return future.result()
+
+    def _in_our_words(self, error: Any) -> Exception:
+        codes, code, reason = self._grpc.StatusCode, error.code(), error.details() or ""
+        reason = " ".join(reason.split())
+        if code is codes.UNAUTHENTICATED:
+            return Refused(self._about_token(reason))
+        if code is codes.UNIMPLEMENTED:
+            return Refused(
+                f"{self.address} is no stillhouse server by gRPC, or one of another protocol "
+                f"({reason}); one of --transport=courier wants the same here"
+            )
+        too_large = code is codes.RESOURCE_EXHAUSTED and "larger than max" in reason
+        gone = (
+            *(codes.UNAVAILABLE, codes.DEADLINE_EXCEEDED, codes.CANCELLED, codes.ABORTED),
+            codes.RESOURCE_EXHAUSTED,
+        )
+        if code in gone and not too_large:
+            if trouble := self._trouble():
+                return Refused(f"no talking to the server at {self.address}: {trouble}")
+            return ServerGone(f"no answer from the server at {self.address} ({reason})")
+        return Refused(f"the server at {self.address} failed ({code.name}: {reason})")
+
+    def _about_token(self, reason: str) -> str:
+        if self._token is None:
+            where = f", and there is none in {self._token_file}" if self._token_file else ""
+            return (
+                f"the server at {self.address} wants a token{where}: give --token_file=FILE, such "
+                f"as `token` in its run folder, or set {VARIABLE}"
+            )
+        where = self._token_file or f"the variable {VARIABLE}"
+        return f"the server at {self.address} has another token than {where}"
+
+    def _trouble(self) -> str | None:
+        """Return why the server cannot be talked to; None where it can, or is not there."""
+        now = time.monotonic()
+        if self._answered or now - self._probed < _PROBE_EVERY_SECONDS:
+            return None
+        self._probed = now
+        return trouble_at(self.address, self._tls)
+
+
+def _token(file: str | None) -> str | None:
+    return given_token() if file is None else read_token(file)
