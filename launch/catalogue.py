@@ -204,8 +204,8 @@ _WORKER = Command(
     "the server has not answered for --max_idle seconds. Needs no dataset and no folder. Start "
     "one for each GPU, or one for the processor.",
     (
-        "stillhouse worker --server=localhost:18400 --threads=1",
-        "stillhouse worker --server=node1:18400 --device=gpu:0 --max_idle=600",
+        "stillhouse worker --server=localhost:18400 --token_file=runs/digits/token --threads=1",
+        "stillhouse worker --server=node1:18400 --token_file=token --device=gpu:0 --max_idle=600",
     ),
 )
 
@@ -218,7 +218,7 @@ _STATUS = Command(
     "server also tells of its tasks and of each worker.",
     (
         "stillhouse status runs/digits",
-        "stillhouse status --server=localhost:18400 --watch",
+        "stillhouse status --server=localhost:18400 --token_file=runs/digits/token --watch",
     ),
 )
 

@@ -58,6 +58,7 @@ MODULE_OF = {
     "cuda-core": "cuda",
     "dm-launchpad": "launchpad",
     "dm-reverb": "reverb",
+    "grpcio": "grpc",
     "pillow": "PIL",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",

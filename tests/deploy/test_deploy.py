@@ -14,6 +14,7 @@ import pytest
 
 from stillhouse import __version__
 from stillhouse.launch.catalogue import COMMANDS
+from stillhouse.launch.engines import tokens
 from stillhouse.launch.settings.flags import parse
 from stillhouse.launch.settings.given import check_given
 from stillhouse.launch.settings.run import DistillConfig
@@ -71,6 +72,7 @@ def cluster(tmp_path):
         "stillhouse",
         textwrap.dedent(
             """\
+            echo "$STILLHOUSE_TOKEN" >>tokens
             printf 'stillhouse' >>calls
             printf ' %q' "$@" >>calls
             echo >>calls
@@ -143,9 +145,13 @@ def test_on_slurm_a_server_and_workers_are_started_with_flags_that_exist(cluster
     assert "--gpus-per-task=1" in srun and "--cpus-per-task=8" in srun
     server, _ = parsed(served)
     worker, _ = parsed(worked)
-    assert server.listen.address == worker.worker.server == "node1:18721"
+    assert server.listen.address == "0.0.0.0:18721" and worker.worker.server == "node1:18721"
     assert server.compute.backend == "xla" and worker.worker.device == "gpu:0"
     assert server.data.dataset == "/shared/a b" and server.support.ipc == 50
+    # Both know one token, which nobody could guess and no command line shows.
+    first, second = (tmp_path / "tokens").read_text().split()
+    assert first == second and re.fullmatch("[0-9a-f]{64}", first)
+    assert not any(first in call for call in calls)
 
 
 def test_on_slurm_the_end_of_the_time_is_for_the_server_which_ends_in_its_own_way(
@@ -197,7 +203,10 @@ def test_on_kubernetes_workers_find_the_server_and_nobody_else_does():
     (serve, _), (worker, _) = parsed(serving["command"]), parsed(working["command"])
     (port,) = service["spec"]["ports"]
     address = f"{service['metadata']['name']}:{port['port']}"
-    assert serve.listen.address == worker.worker.server == address
+    assert serve.listen.address == f"0.0.0.0:{port['port']}" and worker.worker.server == address
+    secret = {"secretKeyRef": {"name": "stillhouse", "key": "token"}}
+    for container in (serving, working):
+        assert container["env"] == [{"name": tokens.VARIABLE, "valueFrom": secret}]
     assert serving["ports"] == [{"containerPort": port["port"]}]
     labels = {
         job["metadata"]["name"]: job["spec"]["template"]["metadata"]["labels"]
