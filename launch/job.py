@@ -110,6 +110,13 @@ class Job:
         return f"set (sha256 {fingerprint(self.starts_from)})"
 
     @property
+    def _softmax_scale(self) -> float | None:
+        """What the set that the run starts from says of its predictions."""
+        card = None if self.starts_from is None else self.starts_from.card
+        scale = 0.0 if card is None else card.scores.get("softmax_scale", 0.0)
+        return scale if scale > 0 else None
+
+    @property
     def _data(self) -> str:
         """The data themselves: where they lie, and what they are called there, does not matter."""
         x, k = self.dataset.x_train, self.dataset.num_classes
@@ -181,6 +188,7 @@ class Job:
             steps=self.schedule.steps,
             chosen_by=self.chosen_by,
             judge_every=self.config.run.eval_every or self.schedule.steps,
+            softmax_scale=self._softmax_scale,
         )
         return self.config.own.algorithm(problem)
 

@@ -65,6 +65,10 @@ def prepare(
         starts_from = load_starting_set(
             config.support.starting_set, dataset, config.reading.max_bytes
         )
+        try:
+            method.check_start(starts_from.labels)
+        except ValueError as error:
+            raise ValueError(f"`--init`: {error}") from error
     support_size = _support_size(config.support, method, dataset, starts_from)
     learning, chosen_by = hold_out(dataset) if method.holds_out() else (dataset, None)
     targets = method.batch_size(learning)

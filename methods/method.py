@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from stillhouse.data.augmentation import Augmentation
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.dataset import Dataset
@@ -35,6 +37,8 @@ class Problem:
         steps: how many the run has.
         chosen_by: has as its test images those held out to choose by, where there are such.
         judge_every: steps between two looks at them.
+        softmax_scale: what predictions from the labels to start from are to be multiplied by for a
+            softmax; None where nobody says.
     """
 
     dataset: Dataset
@@ -48,6 +52,7 @@ class Problem:
     steps: int
     chosen_by: Dataset | None = None
     judge_every: int = 1
+    softmax_scale: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +169,14 @@ class Method(Checked, abc.ABC):
         Raises:
             ValueError: if not.
             OSError: if a file or folder that they name cannot be read.
+        """
+        return None
+
+    def check_start(self, labels: np.ndarray) -> None:
+        """Check that the labels of a set that it is to start from, `[s, k]`, are of use.
+
+        Raises:
+            ValueError: if not.
         """
         return None
 

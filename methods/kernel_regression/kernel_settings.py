@@ -37,6 +37,22 @@ def loss_option(default: str = "mse") -> Any:
     )
 
 
+def check_labels_of(loss: str, learn_labels: bool, labels: np.ndarray) -> None:
+    """Check that labels to start from, `[s, k]`, suit a loss.
+
+    Raises:
+        ValueError: if labels that stay as they are have no class, which a cross entropy needs.
+    """
+    if loss != "cross_entropy" or learn_labels:
+        return
+    flat = np.flatnonzero(np.ptp(labels, axis=1) == 0)
+    if len(flat):
+        raise ValueError(
+            f"label {flat[0]} of the support set has no class, all its values are equal, and the "
+            "loss cross_entropy with fixed labels needs one; learn the labels, or use mse"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class KernelSettings(Method):
     """Kernel regression.

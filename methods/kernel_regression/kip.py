@@ -72,18 +72,24 @@ class StepMetrics:
     spec: KernelSpec
 
 
-def initial_state(config: KipConfig, images: np.ndarray, labels: np.ndarray) -> SupportState:
+def initial_state(
+    config: KipConfig,
+    images: np.ndarray,
+    labels: np.ndarray,
+    softmax_scale: float | None = None,
+) -> SupportState:
     """Return the state before the first step.
 
     Args:
         config: the parameters of the run.
         images: the support images to start from, `[s, h, w, c]`.
         labels: their labels, usually centred one-hot, `[s, k]`.
+        softmax_scale: as for `begin_support`.
 
     Raises:
         ValueError: as `begin_support`, and if the images are too small for one of the kernels.
     """
-    state = begin_support(config, images, labels)
+    state = begin_support(config, images, labels, softmax_scale)
     for spec in config.specs:
         spec.architecture.check_image(*state.images.shape[1:3])
     return state
@@ -155,6 +161,7 @@ class Kip(LearnedSupport):
         computer: who computes kernels.
         start: gives the images and labels to start from; called for a new run only.
         scoring: scores the support set.
+        softmax_scale: of the labels to start from, as for `begin_support`.
     """
 
     config: KipConfig
@@ -162,10 +169,11 @@ class Kip(LearnedSupport):
     computer: KernelComputer
     start: Callable[[], Support]
     scoring: KrrScoring
+    softmax_scale: float | None = None
 
     def begin(self) -> SupportState:
         """Return the state before the first step."""
-        return initial_state(self.config, *self.start())
+        return initial_state(self.config, *self.start(), self.softmax_scale)
 
     def advance(self, state: SupportState, step: int) -> tuple[SupportState, dict[str, float]]:
         """Return the state after step `step`, and what it measured."""

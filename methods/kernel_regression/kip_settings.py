@@ -12,7 +12,11 @@ from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.architectures import POOLABLE, parse_ensemble
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, kip_cost
-from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings, loss_option
+from stillhouse.methods.kernel_regression.kernel_settings import (
+    KernelSettings,
+    check_labels_of,
+    loss_option,
+)
 from stillhouse.methods.method import Problem
 from stillhouse.methods.options import at_least, changed, option, positive
 
@@ -68,6 +72,10 @@ class KipSettings(KernelSettings):
             for name, depth in parse_ensemble(self.ensemble)
         }
 
+    def check_start(self, labels: np.ndarray) -> None:
+        """Check that labels which stay as they are have a class where the loss needs one."""
+        check_labels_of(self.loss, self.learn_labels, labels)
+
     def steps_for(self, dataset: Dataset) -> int:
         """Return the gradient steps."""
         return self.steps
@@ -96,7 +104,10 @@ class KipSettings(KernelSettings):
         )
         computer = TiledComputer(problem.runner)
         scoring = self.scoring(problem, computer)
-        kip = Kip(config, problem.targets, computer, problem.start, scoring)
+        kip = Kip(
+            *(config, problem.targets, computer, problem.start, scoring),
+            softmax_scale=problem.softmax_scale,
+        )
         if problem.chosen_by is None:
             return kip
         from stillhouse.methods.keep_best import KeepBest

@@ -97,6 +97,7 @@ class Rfad(LearnedSupport):
         tasks: computes features.
         start: gives the images and labels to start from; called for a new run only.
         scoring: scores the support set, by the exact kernel.
+        softmax_scale: of the labels to start from, as for `begin_support`.
         cache: the features and labels of the target batches of groups that are kept. They are
             functions of (seed, group), so no part of the state: a run that goes on makes them anew.
 
@@ -110,6 +111,7 @@ class Rfad(LearnedSupport):
     tasks: FeatureTasks
     start: Callable[[], Support]
     scoring: KrrScoring
+    softmax_scale: float | None = None
     cache: dict[int, tuple[Features, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def begin(self) -> SupportState:
@@ -119,7 +121,7 @@ class Rfad(LearnedSupport):
             noise = rng_for(self.config.seed, "corruption noise")
             noise_images = noise.standard_normal(images.shape, np.float32)
             images = np.where(self.config.corrupted(images.shape), noise_images, images)
-        return begin_support(self.config, images, labels)
+        return begin_support(self.config, images, labels, self.softmax_scale)
 
     def advance(self, state: SupportState, step: int) -> tuple[SupportState, dict[str, float]]:
         """Return the state after step `step`, and what it measured."""

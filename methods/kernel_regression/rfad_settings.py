@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any, ClassVar
 
+import numpy as np
+
 from stillhouse.data.dataset import Dataset
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
@@ -15,6 +17,7 @@ from stillhouse.methods.kernel_regression.feature_layers import (
 from stillhouse.methods.kernel_regression.kernel_settings import (
     KERNELS,
     KernelSettings,
+    check_labels_of,
     loss_option,
 )
 from stillhouse.methods.method import Problem
@@ -91,6 +94,10 @@ class RfadSettings(KernelSettings):
                 "at once; use --coordinates=pixel"
             )
 
+    def check_start(self, labels: np.ndarray) -> None:
+        """Check that labels which stay as they are have a class where the loss needs one."""
+        check_labels_of(self.loss, self.learn_labels, labels)
+
     def steps_for(self, dataset: Dataset) -> int:
         """Return the gradient steps."""
         return self.steps
@@ -141,7 +148,10 @@ class RfadSettings(KernelSettings):
         )
         scoring = self.scoring(problem, TiledComputer(problem.runner))
         tasks = FeatureTasks(spec, self.width, problem.runner)
-        return Rfad(config, problem.targets, tasks, problem.start, scoring)
+        return Rfad(
+            *(config, problem.targets, tasks, problem.start, scoring),
+            softmax_scale=problem.softmax_scale,
+        )
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""

@@ -8,11 +8,12 @@ import optax
 
 from stillhouse.methods.algorithm import NonFiniteStepError
 from stillhouse.methods.coordinates import COORDINATES, in_coordinates
+from stillhouse.methods.kernel_regression.kernel_settings import check_labels_of
 from stillhouse.methods.kernel_regression.ridge import LOSSES, RidgeStep, krr_step
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 
-RULES = {"adam": optax.adam, "adabelief": optax.adabelief}
-# What the scale of the predictions is before the first step.
+RULES = {"adam": optax.adam, "adabelief": optax.adabelief, "lamb": optax.lamb}
+# What the scale of the predictions is before the first step, where nobody says.
 _SCALE = 4.0
 # What a step leaves of the fit of the steps before it.
 _FIT_MEMORY = 0.95
@@ -132,13 +133,20 @@ class SupportState:
         return {**self.learned.to_arrays(), **self.fixed}
 
 
-def begin_support(config: RegressionConfig, images: np.ndarray, labels: np.ndarray) -> SupportState:
+def begin_support(
+    config: RegressionConfig,
+    images: np.ndarray,
+    labels: np.ndarray,
+    softmax_scale: float | None = None,
+) -> SupportState:
     """Return the state before the first step.
 
     Args:
         config: the parameters of the run.
         images: the support images to start from, `[s, h, w, c]`.
         labels: their labels, usually centred one-hot, `[s, k]`.
+        softmax_scale: what predictions from them are multiplied by for the cross entropy to begin
+            with; None for what suits one-hot labels.
 
     Raises:
         ValueError: if shapes do not agree, a value is not finite, or labels that stay as they are
@@ -154,15 +162,11 @@ def begin_support(config: RegressionConfig, images: np.ndarray, labels: np.ndarr
     for name, array in (("images", images), ("labels", labels)):
         if not np.isfinite(array).all():
             raise ValueError(f"`{name}` must be finite, got NaN or infinity")
+    check_labels_of(config.loss, config.learn_labels, labels)
     arrays = {"images": images, "labels": labels}
     if config.loss == "cross_entropy":
-        flat = np.flatnonzero(np.ptp(labels, axis=1) == 0)
-        if not config.learn_labels and len(flat):
-            raise ValueError(
-                f"label {flat[0]} of the support set has no class, all its values are equal, and "
-                "the loss cross_entropy with fixed labels needs one; learn the labels, or use mse"
-            )
-        arrays["log_scale"] = np.log(np.full(1, _SCALE, np.float32))
+        scale = _SCALE if softmax_scale is None else softmax_scale
+        arrays["log_scale"] = np.log(np.full(1, scale, np.float32))
         arrays["fit"] = np.zeros(2)
     learned = {name: arrays.pop(name) for name in config.learned}
     return SupportState(begin_learning(config.optimiser(), learned), arrays)
@@ -235,11 +239,7 @@ def descend(
         "labels": ridge.g_labels.astype(np.float32),
         "log_scale": np.full(1, ridge.g_log_scale, np.float32),
     }
-    learned = state.learned.updated(
-        config.optimiser(), {name: gradients[name] for name in config.learned}
-    )
-    for name, array in learned.arrays.items():
-        check_finite(config, state, f"update of the {name}", array)
+    learned = updated(config, state, gradients)
     if config.loss == "mse":
         return SupportState(learned, state.fixed)
     if config.learn_labels:
@@ -249,6 +249,27 @@ def descend(
         learned = dataclasses.replace(learned, arrays={**learned.arrays, "labels": centred})
     fit = _FIT_MEMORY * state.fixed["fit"] + np.asarray(ridge.fit)
     return SupportState(learned, {**state.fixed, "fit": fit})
+
+
+def updated(
+    config: RegressionConfig, state: SupportState, gradients: Mapping[str, np.ndarray]
+) -> Learned:
+    """Return what one update makes of all that is learned.
+
+    Args:
+        config: the parameters of the run.
+        state: where the step starts.
+        gradients: by name, float32; of what is not learned too.
+
+    Raises:
+        NonFiniteStepError: if the update is NaN or infinite.
+    """
+    learned = state.learned.updated(
+        config.optimiser(), {name: gradients[name] for name in config.learned}
+    )
+    for name, array in learned.arrays.items():
+        check_finite(config, state, f"update of the {name}", array)
+    return learned
 
 
 def softmax_scale(config: RegressionConfig, state: SupportState) -> dict[str, float]:

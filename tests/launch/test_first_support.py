@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.data.dataset import dataset_from_arrays
-from stillhouse.data.distilled import DistilledSet, save_distilled
+from stillhouse.data.distilled import DistilledSet, load_distilled, save_distilled
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import fit_transform
 from stillhouse.launch.errors import CommandError
@@ -52,10 +52,10 @@ def start(dataset, tmp_path):
     return found
 
 
-def job(dataset, tmp_path, init="start.npz", out="run", **support):
+def job(dataset, tmp_path, init="start.npz", out="run", loss="mse", learn_labels=True, **support):
     config = DistillConfig(
         support=SupportConfig(init=str(tmp_path / init), **support),
-        own=KipSettings("fc", steps=2, target_batch=30),
+        own=KipSettings("fc", steps=2, target_batch=30, loss=loss, learn_labels=learn_labels),
         run=RunConfig(str(tmp_path / out), eval_every=1),
     )
     return prepare(config, dataset)
@@ -76,6 +76,21 @@ def test_a_run_starts_from_a_set_and_is_the_same_wherever_that_lies(dataset, sta
     assert run_job(again) == 0
 
 
+def test_the_scale_of_a_softmax_comes_with_the_set(dataset, start, tmp_path):
+    def first_scale(job):
+        transform = job.fit_transform()
+        batches = job.batches(transform, augmented=True)
+        return job.algorithm(transform, batches, job.runner, lambda: False).begin().scale
+
+    first = job(dataset, tmp_path, loss="cross_entropy")
+    assert first_scale(first) == pytest.approx(4)
+    assert run_job(first) == 0
+    said = load_distilled(tmp_path / "run" / "distilled.npz").card.scores["softmax_scale"]
+    again = job(dataset, tmp_path, "run", out="more", loss="cross_entropy")
+    assert first_scale(again) == pytest.approx(said, rel=1e-6) != pytest.approx(4, rel=1e-3)
+    assert first_scale(job(dataset, tmp_path, "run", out="other")) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "settings", "message"),
     [
@@ -89,6 +104,11 @@ def test_a_run_starts_from_a_set_and_is_the_same_wherever_that_lies(dataset, sta
         ),
         ({"labels": np.zeros((6, 4), np.float32)}, {}, "have 4 classes, the dataset has 3"),
         ({"transform": None}, {}, "does not say through which transform"),
+        (
+            {"labels": np.zeros((6, 3), np.float32)},
+            {"loss": "cross_entropy", "learn_labels": False},
+            "`--init`: label 0 of the support set has no class",
+        ),
     ],
 )
 def test_a_set_that_does_not_fit_is_named(dataset, start, tmp_path, changes, settings, message):
