@@ -2,25 +2,33 @@
 
     python benchmarks/approximate.py --dataset DATA/mnist --ipc 1 10 --seconds 200 --out mnist.png
     python benchmarks/approximate.py --ipc 1 --seconds 10        # a quick look, on digits
+    python benchmarks/approximate.py --errors --out errors.png   # of the estimate, in seconds
 
 For each number of images a class KIP runs by the exact kernel, by features of fresh networks and by
 those of cached groups, each for as many steps as its seconds give, along a cosine to zero. One that
 is not done with `FEWEST` steps by then is timed only. The exact kernel scores all three, on the
 first `--tests` test images; scoring is not counted. Printed is a table, drawn are the curves.
+
+With `--errors` nothing runs: it shows how far the kernel of a few images by features is from the
+exact one as networks are added, beside the law 1 / sqrt(networks x width).
 """
 
 import argparse
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.flags import parse
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.methods.algorithm import Algorithm
+from stillhouse.workers.local import LocalRunner
 
 WAYS = {
     "exact": ["--method=kip", "--loss=cross_entropy", "--decay", "--target_batch=100"],
@@ -30,6 +38,10 @@ WAYS = {
 FEWEST = 5
 MARKS = 5  # times that a run is scored
 _TIMED = 3
+
+WIDTHS = (8, 32)
+MOST_NETWORKS = 256
+_IMAGES, _DRAWS = 20, 9
 
 Curve = list[tuple[float, float]]
 """Seconds of steps, and the accuracy after them."""
@@ -49,9 +61,13 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=0.1)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--tests", type=int, default=2000)
+    parser.add_argument("--errors", action="store_true", help="of the estimate, and nothing else")
     parser.add_argument("--out", help="the picture to write")
     options = parser.parse_args()
     os.environ["NPROC"] = "1"  # XLA's threads, before it looks for devices.
+    if options.errors:
+        show_errors(options)
+        return
     found: dict[tuple[int, str], tuple[float, Curve]] = {}
     print("\n".join(header(options)))
     for ipc in options.ipc:
@@ -152,6 +168,71 @@ def draw(found: dict[tuple[int, str], tuple[float, Curve]], out: str) -> None:
         panel.legend()
     figure.tight_layout()
     figure.savefig(out)
+
+
+def show_errors(options: argparse.Namespace) -> None:
+    """Print the errors of the estimate, and draw them."""
+    found = {width: errors(width, options) for width in WIDTHS}
+    print("\n".join(error_rows(found)))
+    if options.out:
+        draw_errors(found, options.out)
+
+
+def errors(width: int, options: argparse.Namespace) -> Curve:
+    """Return for 1, 2, 4 and more networks the relative error of the kernel of some images.
+
+    In the Frobenius norm; the median of several draws.
+    """
+    from stillhouse.kernels.kernel import kernel
+    from stillhouse.methods.kernel_regression.features import FeatureTasks, network_seeds
+    from stillhouse.methods.programs import Context
+
+    flags = [f"--dataset={options.dataset}", f"--transform={options.transform}", "--kernel=nngp"]
+    flags += [f"--architecture={options.architecture}", "--threads=1"]
+    flags += [] if options.depth is None else [f"--depth={options.depth}"]
+    config, _ = parse(DistillConfig, flags)
+    job = prepare(config, for_real=False)
+    images = job.fit_transform().apply(job.dataset.x_train[:_IMAGES])
+    (spec,) = job.config.own.kernels().values()
+    exact = kernel(spec).gram(images).astype(np.float64)
+    tasks, each = FeatureTasks(spec, width, LocalRunner(Context("xla", threads=1))), []
+    counts = [2**power for power in range(int(math.log2(MOST_NETWORKS)) + 1)]
+    for draw in range(_DRAWS):
+        (found,) = tasks.features(network_seeds(0, draw, MOST_NETWORKS), images)
+        kernels = (tasks.kernel(found[:count], found[:count]) for count in counts)
+        each.append([np.linalg.norm(K - exact) / np.linalg.norm(exact) for K in kernels])
+    return list(zip(map(float, counts), np.median(each, axis=0).tolist(), strict=True))
+
+
+def error_rows(found: dict[int, Curve]) -> list[str]:
+    """Return the errors as a table, as Markdown."""
+    counts = [f"{count:g}" for count, _ in next(iter(found.values()))]
+    lines = [f"| networks | {' | '.join(counts)} |", f"| --- |{' --- |' * len(counts)}"]
+    for width, curve in found.items():
+        lines.append(f"| width {width} | {' | '.join(f'{error:.3f}' for _, error in curve)} |")
+    return lines
+
+
+def draw_errors(found: dict[int, Curve], out: str) -> None:
+    """Draw errors against networks, each width with the law from its first point on."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(4.6, 3.0))
+    constant = np.median(
+        [error * math.sqrt(n * width) for width, curve in found.items() for n, error in curve]
+    )
+    for width, curve in found.items():
+        counts, measured = zip(*curve, strict=True)
+        (line,) = panel.loglog(counts, measured, "o", label=f"width {width}")
+        law = [constant / math.sqrt(n * width) for n in counts]
+        panel.loglog(counts, law, "--", color=line.get_color(), linewidth=1)
+    panel.set(xlabel="networks N", ylabel="relative error of the kernel")
+    panel.legend(title=f"dashed: {constant:.2f} / sqrt(N width)")
+    figure.tight_layout()
+    figure.savefig(out, dpi=110)
 
 
 if __name__ == "__main__":

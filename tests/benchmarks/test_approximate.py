@@ -32,3 +32,15 @@ def test_a_run_that_is_too_short_has_no_curve(approximate):
     assert approximate.row(50, "exact", 776.0, []) == "| 50 | exact | 776 | - | - | - | - | - |"
     row = approximate.row(1, "cached", 0.05, [(s, 0.9) for s in range(5)])
     assert row.count("0.9000") == 5
+
+
+def test_errors_fall_with_the_root_of_the_networks(approximate, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(approximate, "MOST_NETWORKS", 64)
+    flags = ["--errors", "--architecture=fc", "--depth=1", f"--out={tmp_path / 'errors.png'}"]
+    monkeypatch.setattr(sys, "argv", ["approximate.py", *flags])
+    approximate.main()
+    *_, narrow, wide = capsys.readouterr().out.splitlines()
+    narrow, wide = ([float(e) for e in row.split(" | ")[1:-1]] for row in (narrow, wide))
+    assert narrow[0] / narrow[4] == pytest.approx(4, rel=0.6)
+    assert narrow[2] / wide[2] == pytest.approx(2, rel=0.6)
+    assert (tmp_path / "errors.png").stat().st_size > 1000
