@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stillhouse.methods.options import Checked, at_least, option
+from stillhouse.methods.options import Checked, at_least, changed, option
 from stillhouse.networks import (
     ACTIVATIONS,
     INITIALISATIONS,
@@ -74,14 +74,16 @@ class NetworkOptions(Checked):
         Raises:
             ValueError: if the family does not have what is set.
         """
+        own, given = NetworkSpec(self.network), changed(self, "norm", "prepend")
+        # A default is no wish: families without such layers do without it.
         return NetworkSpec(
             self.network,
             width=self.width,
             depth=self.depth,
-            norm=self.norm,
+            norm=given.get("norm") if own.norm is None else self.norm,
             pooling=self.pooling,
             activation=self.activation,
-            prepend=None if self.prepend else False,
+            prepend=given.get("prepend") if own.prepend is None else self.prepend,
             parameterisation=self.parameterisation,
             initialisation=self.weights_start,
         )

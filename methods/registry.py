@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
+from stillhouse.methods.kernel_regression.frepo_settings import FrepoSettings
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
 from stillhouse.methods.kernel_regression.label_solve_settings import LabelSolveSettings
 from stillhouse.methods.kernel_regression.rfad_settings import RfadSettings
@@ -31,6 +32,7 @@ def add_method(name: str, method: type[Method]) -> None:
 add_method("kip", KipSettings)
 add_method("label_solve", LabelSolveSettings)
 add_method("rfad", RfadSettings)
+add_method("frepo", FrepoSettings)
 add_method("dd", UnrollSettings)
 add_method("dm", DmSettings)
 add_method("dc", DcSettings)

@@ -7,16 +7,14 @@ as many bytes as its images, or fewer.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.architecture import Dense
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.kernel_regression.one_thread import one_thread
 from stillhouse.methods.programs import RandomFeatures, RandomFeaturesVjp
 from stillhouse.methods.tasks import Task, TaskRunner
 
@@ -77,7 +75,7 @@ class FeatureTasks:
     def kernel(self, one: Features, other: Features) -> np.ndarray:
         """Return the kernel of two sets, float64 `[n, m]`."""
         total = np.zeros((len(one[0]), len(other[0])))
-        with _one_thread():
+        with one_thread():
             for a, b in zip(one, other, strict=True):
                 total += a @ b.T
         last = self.spec.architecture.layers[-1]
@@ -89,21 +87,11 @@ class FeatureTasks:
     ) -> Features:
         """Return dL/d(features of the support set) by each network, from dL/dK_ss and dL/dK_ts."""
         both, cross = (g_ss + g_ss.T).astype(np.float32), g_ts.T.astype(np.float32)
-        with _one_thread():
+        with one_thread():
             return [
                 (both @ f_s + cross @ f_t) / np.float32(len(support))
                 for f_s, f_t in zip(support, targets, strict=True)
             ]
-
-
-def _one_thread() -> Any:
-    """Have products computed by one thread: their bits go with the number of threads."""
-    return _libraries().limit(limits=1, user_api="blas")
-
-
-@functools.cache
-def _libraries() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 class FeatureComputer:

@@ -19,7 +19,7 @@ from stillhouse.methods.coordinates import coordinates_option, in_coordinates
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
 from stillhouse.methods.network_settings import NetworkSettings
 from stillhouse.methods.options import at_least, option, positive
-from stillhouse.networks import NORMS, NetworkSpec
+from stillhouse.networks import NORMS
 
 if TYPE_CHECKING:
     import optax
@@ -88,26 +88,6 @@ class MatchingSettings(NetworkSettings):
                 "`--norm` batch normalises over a batch, and matching averages over "
                 "batches of one class; take instance, layer, group or none"
             )
-
-    @property
-    def spec(self) -> NetworkSpec:
-        """The network as data.
-
-        Raises:
-            ValueError: if the family does not have what is set.
-        """
-        own = NetworkSpec(self.network)
-        return NetworkSpec(
-            self.network,
-            width=self.width,
-            depth=self.depth,
-            norm=None if own.norm is None and self.norm == "instance" else self.norm,
-            pooling=self.pooling,
-            activation=self.activation,
-            prepend=None if own.prepend is None and not self.prepend else self.prepend,
-            parameterisation=self.parameterisation,
-            initialisation=self.initialisation,
-        )
 
     @property
     def siamese(self) -> SiameseAugmentation | None:

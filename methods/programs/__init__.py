@@ -2,6 +2,7 @@
 
 from stillhouse.methods.programs.context import Context, UnsupportedError
 from stillhouse.methods.programs.distribution_match import DistributionMatch
+from stillhouse.methods.programs.feature_regression import FeatureRegression
 from stillhouse.methods.programs.follow_recipe import FollowRecipe
 from stillhouse.methods.programs.gradient_match import GradientMatch
 from stillhouse.methods.programs.kernel_block import KernelBlock
@@ -33,6 +34,7 @@ __all__ = [
     "Arrays",
     "Context",
     "DistributionMatch",
+    "FeatureRegression",
     "FollowRecipe",
     "GradientMatch",
     "Halves",

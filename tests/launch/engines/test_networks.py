@@ -1,0 +1,46 @@
+"""A set learned through networks is the same to the bit, whoever computes or dies."""
+
+import os
+import re
+import signal
+
+import numpy as np
+import pytest
+
+SMALL = {
+    "dd": ("--network=mlp", "--width=64", "--distill_steps=4", "--networks=3", "--steps=60"),
+    "rfad": ("--architecture=fc", "--depth=1", "--networks=4", "--steps=60"),
+}
+COMMON = ("--eval_every=0", "--checkpoint_every=20", "--target_batch=300")
+
+
+def arrays(folder):
+    with np.load(folder / "distilled.npz") as archive:
+        return [archive[name].tobytes() for name in ("images", "labels")], (
+            folder / "result.json"
+        ).read_text().partition("step_sizes")[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "engine"), [("dd", "launchpad"), ("dd", "ray"), ("rfad", "launchpad")]
+)
+def test_it_is_the_same_by_one_process_and_by_workers_of_whom_one_is_killed(
+    processes, eventually, tmp_path, method, engine
+):
+    pytest.importorskip(engine, reason=f"needs {engine}")
+    problem = (f"--method={method}", *SMALL[method], *COMMON)
+    flags = (f"--engine={engine}", "--workers=2", "--heartbeat=0.5")
+    run = processes.start("distill", *problem, *flags, "--out=workers")
+    if engine == "launchpad":
+
+        def busy():
+            joined = re.findall(r"\(\S+:(\d+)\) has joined", run.said)
+            return int(joined[0]) if joined else None
+
+        # It has still to compile what it will compute: the run is long from over.
+        os.kill(eventually(busy, "a worker", command=run), signal.SIGKILL)
+    assert run.wait() == 0, run.said
+    alone = processes.start("distill", *problem, "--out=alone")
+    assert alone.wait() == 0, alone.said
+    assert arrays(tmp_path / "workers") == arrays(tmp_path / "alone")
+    assert processes.alive() == []
