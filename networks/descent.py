@@ -204,13 +204,27 @@ def predicted(
             memory would not hold them.
         prepare: makes what the network sees of them, a batch at a time; None for the images.
     """
-    found, batch = np.empty(len(images), np.int64), _prediction_batch(programs, batch)
+    found = outputs_of(programs, params, state, images, batch=batch, prepare=prepare)
+    return found.argmax(axis=1)
+
+
+def outputs_of(
+    programs: Programs,
+    params: Params,
+    state: State,
+    images: np.ndarray,
+    *,
+    batch: int = EVALUATION_BATCH,
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return what a network answers for each image, float32 `[n, k]`; arguments as `predicted`."""
+    found = np.empty((len(images), programs.num_classes), np.float32)
+    batch = _prediction_batch(programs, batch)
     for part in slices(len(images), batch):
         shown = np.asarray(prepare(images[part]) if prepare else images[part], np.float32)
         filled = np.zeros((batch, *shown.shape[1:]), np.float32)
         filled[: len(shown)] = shown
-        outputs = np.asarray(programs.predict(params, state, filled))
-        found[part] = outputs[: len(shown)].argmax(axis=1)
+        found[part] = np.asarray(programs.predict(params, state, filled))[: len(shown)]
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from stillhouse.data.sampling import rng_for
 from stillhouse.methods.algorithm import Support
+from stillhouse.methods.corruption import Corruption
 from stillhouse.methods.kernel_regression.frepo_settings import FrepoSettings
 from stillhouse.methods.kernel_regression.support_set import (
     SupportState,
@@ -64,7 +65,9 @@ class Frepo:
 
     def __init__(self, settings: FrepoSettings, problem: Problem) -> None:
         self._settings, self._problem = settings, problem
-        self._config, self._program = settings.config(), settings.program()
+        corruption = Corruption(settings.corruption, problem.seed)
+        self._config = dataclasses.replace(settings.config(), corruption=corruption)
+        self._program = settings.program()
         self._scoring = TrainingScoring(
             *(problem.runner, problem.dataset, problem.transform),
             *(settings.recipe_networks, problem.seed),
@@ -72,7 +75,8 @@ class Frepo:
 
     def begin(self) -> FrepoState:
         """Return the state before the first step: a pool of new networks."""
-        support = begin_support(self._config, *self._problem.start())
+        images, labels = self._problem.start()
+        support = begin_support(self._config, self._config.corruption.of(images), labels)
         return FrepoState(support, np.zeros((self._settings.pool_size, 2), np.int64), {})
 
     def advance(self, state: FrepoState, step: int) -> tuple[FrepoState, dict[str, float]]:

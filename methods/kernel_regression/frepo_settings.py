@@ -9,10 +9,11 @@ from stillhouse.data.recipes import TrainingRecipe
 from stillhouse.data.siamese import KINDS, NONE, expected_kinds, siamese_augmentation
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
+from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
 from stillhouse.methods.method import Problem
 from stillhouse.methods.network_settings import NetworkSettings
-from stillhouse.methods.options import at_least, not_negative, option, positive
+from stillhouse.methods.options import at_least, changed, not_negative, option, positive
 from stillhouse.methods.programs import ArrayType, FeatureRegression
 from stillhouse.networks import NORMS
 
@@ -43,6 +44,7 @@ class FrepoSettings(NetworkSettings):
         decay: let the rate fall to zero over the run.
         learn_labels: learn the labels of the set too.
         coordinates: in which the optimiser sees the images.
+        corruption: the share of the pixels that stay noise.
         recipe_steps: of the training that the set is meant for.
         recipe_rate: its learning rate, which falls to zero.
         recipe_augment: what may happen to the images of its steps.
@@ -76,6 +78,7 @@ class FrepoSettings(NetworkSettings):
     decay: bool = option(True, "let the rate fall to zero over the run, along a cosine")
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
+    corruption: float = corruption_option()
     recipe_steps: int = option(
         1000, "steps of the training that the set is meant for", check=at_least(1)
     )
@@ -104,6 +107,7 @@ class FrepoSettings(NetworkSettings):
                 f"`--networks` {self.networks} of a step are drawn from a pool of "
                 f"{self.pool_size}; use fewer, or a larger --pool_size"
             )
+        check_corruption(self.corruption, self.coordinates)
 
     def steps_for(self, dataset: Dataset) -> int:
         """Return the updates."""
@@ -182,8 +186,9 @@ class FrepoSettings(NetworkSettings):
         """Return what decides the bits of a result."""
         names = [field.name for field in dataclasses.fields(FrepoSettings)]
         own = names[names.index("pool_size") :]
-        found = {name: getattr(self, name) for name in own}
-        return {**super().identity(), **found, "recipe_augment": list(self.recipe_augment)}
+        found = {name: getattr(self, name) for name in own if name != "corruption"}
+        found |= {"recipe_augment": list(self.recipe_augment), **changed(self, "corruption")}
+        return {**super().identity(), **found}
 
     def growing(self) -> str | None:
         """Return the steps, unless the learning rate falls over as many as there are."""

@@ -13,9 +13,10 @@ from stillhouse.data.recipes import KrrRecipe, Recipe
 from stillhouse.data.sampling import check_class_balanced
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.methods.architectures import ARCHITECTURES, build_architecture, default_depth
+from stillhouse.methods.corruption import Corruption, check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, step_elements
 from stillhouse.methods.method import Method, Problem
-from stillhouse.methods.options import at_least, not_negative, option, positive
+from stillhouse.methods.options import at_least, changed, not_negative, option, positive
 from stillhouse.methods.programs import Context
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class KernelSettings(Method):
         global_pool: end a convolutional network with a global average.
         target_batch: images a step learns from; None for 1,000 or as many as there are.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
+        corruption: the share of the pixels that stay noise.
     """
 
     architecture: str = option("convnet", "the infinitely wide network", choices=ARCHITECTURES)
@@ -84,6 +86,15 @@ class KernelSettings(Method):
     regularisation: float = option(
         1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
     )
+    corruption: float = corruption_option()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_corruption(self.corruption, getattr(self, "coordinates", "pixel"))
+
+    def corrupted_by(self, problem: Problem) -> Corruption:
+        """Return which pixels of the set are noise."""
+        return Corruption(self.corruption, problem.seed)
 
     def kernels(self) -> dict[str, KernelSpec]:
         """Return the kernels, each under its family and depth; the first one is evaluated.
@@ -134,6 +145,7 @@ class KernelSettings(Method):
             "b_std": self.b_std,
             "global_pool": self.global_pool,
             "regularisation": self.regularisation,
+            **changed(self, "corruption"),
         }
 
     def recipe(self) -> Recipe:

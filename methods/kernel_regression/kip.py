@@ -173,7 +173,9 @@ class Kip(LearnedSupport):
 
     def begin(self) -> SupportState:
         """Return the state before the first step."""
-        return initial_state(self.config, *self.start(), self.softmax_scale)
+        images, labels = self.start()
+        images = self.config.corruption.of(images)
+        return initial_state(self.config, images, labels, self.softmax_scale)
 
     def advance(self, state: SupportState, step: int) -> tuple[SupportState, dict[str, float]]:
         """Return the state after step `step`, and what it measured."""

@@ -101,6 +101,7 @@ class KipSettings(KernelSettings):
             regularisation=self.regularisation,
             coordinates=self.coordinates,
             loss=self.loss,
+            corruption=self.corrupted_by(problem),
         )
         computer = TiledComputer(problem.runner)
         scoring = self.scoring(problem, computer)

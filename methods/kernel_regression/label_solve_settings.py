@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stillhouse.data.dataset import Dataset
-from stillhouse.methods.algorithm import Algorithm
+from stillhouse.methods.algorithm import Algorithm, Support
 from stillhouse.methods.costs import RunCost, RunSizes, label_solve_cost, solved_by_features
 from stillhouse.methods.kernel_regression.feature_layers import (
     WIDTH,
@@ -78,6 +78,11 @@ class LabelSolveSettings(KernelSettings):
             computer = FeatureComputer(
                 problem.runner, width=WIDTH, networks=self.approximate, seed=problem.seed
             )
+
+        def start() -> Support:
+            images, labels = problem.start()
+            return self.corrupted_by(problem).of(images), labels
+
         return LabelSolve(
             spec,
             self.regularisation,
@@ -85,7 +90,7 @@ class LabelSolveSettings(KernelSettings):
             problem.transform,
             problem.plain.batch_size,
             computer,
-            problem.start,
+            start,
             self.scoring(problem, exact),
         )
 

@@ -38,8 +38,7 @@ class RfadConfig(RegressionConfig):
             the groups is.
         cached_groups: how many groups of networks and target batches are kept, with the targets'
             features, one of which each step samples; 0 for new targets at each step.
-        corruption: the share of the pixels that are noise and stay it.
-        seed: of networks, of the sampling of groups, and of the noise.
+        seed: of networks and of the sampling of groups.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -50,7 +49,6 @@ class RfadConfig(RegressionConfig):
     networks: int = 8
     redraw: int = 1
     cached_groups: int = 0
-    corruption: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,13 +56,6 @@ class RfadConfig(RegressionConfig):
         for name, low in (("width", 1), ("networks", 1), ("redraw", 1), ("cached_groups", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"`{name}` must be {low} or more, got {getattr(self, name)}")
-        if not 0 <= self.corruption < 1:
-            raise ValueError(f"`corruption` must be from 0 to below 1, got {self.corruption}")
-        if self.corruption and self.coordinates != "pixel":
-            raise ValueError(
-                f"`corruption` is of pixels, and an update in `coordinates` {self.coordinates} "
-                "moves them all; use pixel"
-            )
 
     def group_of_step(self, step: int) -> int:
         """Return the group of the step after `step` steps: a function of (seed, step) alone.
@@ -81,10 +72,6 @@ class RfadConfig(RegressionConfig):
     def seeds(self, group: int) -> tuple[int, ...]:
         """Return the seeds of the networks of a group."""
         return network_seeds(self.seed, group, self.networks)
-
-    def corrupted(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return which values of images of a shape are noise, bool."""
-        return rng_for(self.seed, "corruption").random(shape) < self.corruption
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +104,7 @@ class Rfad(LearnedSupport):
     def begin(self) -> SupportState:
         """Return the state before the first step."""
         images, labels = self.start()
-        if self.config.corruption:
-            noise = rng_for(self.config.seed, "corruption noise")
-            noise_images = noise.standard_normal(images.shape, np.float32)
-            images = np.where(self.config.corrupted(images.shape), noise_images, images)
+        images = self.config.corruption.of(images)
         return begin_support(self.config, images, labels, self.softmax_scale)
 
     def advance(self, state: SupportState, step: int) -> tuple[SupportState, dict[str, float]]:
@@ -138,8 +122,6 @@ class Rfad(LearnedSupport):
         ridge = regress(config, state, K_ss, self.tasks.kernel(targets, support), y_t)
         g = self.tasks.cotangents(ridge.g_ss, ridge.g_ts, support, targets)
         g_images = self.tasks.gradient(seeds, state.images, g)
-        if config.corruption:
-            g_images[config.corrupted(g_images.shape)] = 0
         values = {"loss": ridge.loss, "accuracy": ridge.accuracy}
         return descend(config, state, ridge, g_images), values
 

@@ -26,10 +26,6 @@ from stillhouse.methods.options import at_least, changed, not_negative, option, 
 _RULES = ("adam", "adabelief")
 
 
-def _share(value: float) -> str | None:
-    return None if 0 <= value < 1 else "a share from 0 to below 1"
-
-
 @dataclasses.dataclass(frozen=True)
 class RfadSettings(KernelSettings):
     """RFAD.
@@ -48,7 +44,6 @@ class RfadSettings(KernelSettings):
         learn_labels: learn the labels of the support set too.
         coordinates: in which it sees the images.
         loss: of the predictions for the targets.
-        corruption: the share of the pixels that stay noise.
     """
 
     about: ClassVar[str] = "learn images through random features of narrow networks"
@@ -82,17 +77,6 @@ class RfadSettings(KernelSettings):
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
     loss: str = loss_option("cross_entropy")
-    corruption: float = option(
-        0.0, "the share of the pixels that are noise and never learned", check=_share
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.corruption and self.coordinates != "pixel":
-            raise ValueError(
-                f"`--corruption` is of pixels, and --coordinates={self.coordinates} moves them all "
-                "at once; use --coordinates=pixel"
-            )
 
     def check_start(self, labels: np.ndarray) -> None:
         """Check that labels which stay as they are have a class where the loss needs one."""
@@ -136,8 +120,7 @@ class RfadSettings(KernelSettings):
 
         (spec,) = self.kernels().values()
         config = RfadConfig(
-            *(spec, self.width, self.networks, self.redraw, self.cached_groups),
-            *(self.corruption, problem.seed),
+            *(spec, self.width, self.networks, self.redraw, self.cached_groups, problem.seed),
             learning_rate=self.learning_rate,
             decay_steps=self.steps if self.decay else None,
             learn_labels=self.learn_labels,
@@ -145,6 +128,7 @@ class RfadSettings(KernelSettings):
             coordinates=self.coordinates,
             loss=self.loss,
             rule=self.optimiser,
+            corruption=self.corrupted_by(problem),
         )
         scoring = self.scoring(problem, TiledComputer(problem.runner))
         tasks = FeatureTasks(spec, self.width, problem.runner)
@@ -160,7 +144,7 @@ class RfadSettings(KernelSettings):
         return {
             **super().identity(),
             **{name: getattr(self, name) for name in (*names, *more)},
-            **changed(self, "coordinates", "corruption"),
+            **changed(self, "coordinates"),
         }
 
     def growing(self) -> str | None:

@@ -8,6 +8,7 @@ import optax
 
 from stillhouse.methods.algorithm import NonFiniteStepError
 from stillhouse.methods.coordinates import COORDINATES, in_coordinates
+from stillhouse.methods.corruption import Corruption
 from stillhouse.methods.kernel_regression.kernel_settings import check_labels_of
 from stillhouse.methods.kernel_regression.ridge import LOSSES, RidgeStep, krr_step
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
@@ -32,6 +33,7 @@ class RegressionConfig:
         coordinates: in which the optimiser sees the images, see `stillhouse.methods.coordinates`.
         loss: of the predictions: "mse", or "cross_entropy" of their product with a learned scale.
         rule: the optimiser, one of `RULES`.
+        corruption: which pixels are noise and stay it.
 
     Raises:
         ValueError: if a value is out of its range.
@@ -44,6 +46,7 @@ class RegressionConfig:
     coordinates: str = "pixel"
     loss: str = "mse"
     rule: str = "adam"
+    corruption: Corruption = Corruption()
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -59,6 +62,11 @@ class RegressionConfig:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}"
                 )
+        if self.corruption.share and self.coordinates != "pixel":
+            raise ValueError(
+                f"`corruption` is of pixels, and an update in `coordinates` {self.coordinates} "
+                "moves them all; use pixel"
+            )
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -71,7 +79,7 @@ class RegressionConfig:
         rate: optax.ScalarOrSchedule = self.learning_rate
         if self.decay_steps is not None:
             rate = optax.cosine_decay_schedule(self.learning_rate, self.decay_steps)
-        return in_coordinates(RULES[self.rule](rate), self.coordinates)
+        return self.corruption.held(in_coordinates(RULES[self.rule](rate), self.coordinates))
 
 
 @dataclasses.dataclass(frozen=True)

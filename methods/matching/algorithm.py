@@ -11,6 +11,7 @@ import optax
 from stillhouse.data.recipes import Recipe
 from stillhouse.data.sampling import rng_for
 from stillhouse.methods.algorithm import NonFiniteStepError, Support
+from stillhouse.methods.corruption import Corruption
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 from stillhouse.methods.matching.scoring import TrainingScoring
 from stillhouse.methods.matching.settings import MatchingSettings
@@ -64,6 +65,7 @@ class Matching(abc.ABC):
 
     def __init__(self, settings: MatchingSettings, problem: Problem) -> None:
         self.settings, self.problem = settings, problem
+        self._corruption = Corruption(settings.corruption, problem.seed)
         networks = settings.recipe_networks
         self._scoring = TrainingScoring(
             problem.runner, problem.dataset, problem.transform, networks, problem.seed
@@ -95,14 +97,15 @@ class Matching(abc.ABC):
     def begin(self) -> MatchingState:
         """Return the state before the first step."""
         images, labels = self.problem.start()
-        learned = {"images": np.array(images, np.float32), **self.others()}
-        return MatchingState(begin_learning(self.optimiser(), learned), labels)
+        images = self._corruption.of(np.array(images, np.float32))
+        learned = {"images": images, **self.others()}
+        return MatchingState(begin_learning(self._optimiser(), learned), labels)
 
     def advance(self, state: MatchingState, step: int) -> tuple[MatchingState, dict[str, float]]:
         """Return the state after step `step`, and its loss."""
         found = self.find(state, step)
         _check_finite(step, "the loss", np.asarray(found.loss), self.settings)
-        learned = state.learned.updated(self.optimiser(), found.gradients)
+        learned = state.learned.updated(self._optimiser(), found.gradients)
         for name, array in learned.arrays.items():
             _check_finite(step, f"the update of the {name}", array, self.settings)
         return MatchingState(learned, state.labels, found.carried), {"loss": found.loss}
@@ -126,7 +129,7 @@ class Matching(abc.ABC):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> MatchingState:
         """Return the state that `save` gave."""
-        learned = restore_learning(self.optimiser(), arrays, ("images", *self.others()))
+        learned = restore_learning(self._optimiser(), arrays, ("images", *self.others()))
         if "labels" not in arrays:
             raise ValueError("not a state of this method: it holds no labels")
         carried = {
@@ -135,6 +138,9 @@ class Matching(abc.ABC):
             if name.startswith(_CARRIED)
         }
         return MatchingState(learned, arrays["labels"], carried)
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        return self._corruption.held(self.optimiser())
 
 
 def _check_finite(step: int, what: str, value: np.ndarray, settings: MatchingSettings) -> None:

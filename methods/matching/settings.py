@@ -16,9 +16,10 @@ from stillhouse.data.siamese import (
     siamese_augmentation,
 )
 from stillhouse.methods.coordinates import coordinates_option, in_coordinates
+from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
 from stillhouse.methods.network_settings import NetworkSettings
-from stillhouse.methods.options import at_least, option, positive
+from stillhouse.methods.options import at_least, changed, option, positive
 from stillhouse.networks import NORMS
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class MatchingSettings(NetworkSettings):
         momentum: of gradient descent.
         decay: let the rate fall to zero over the run.
         coordinates: in which the optimiser sees the images.
+        corruption: the share of the pixels that stay noise.
         augment: what may happen to real and synthetic images alike.
         recipe_steps: of the training that the set is meant for.
         recipe_rate: its first learning rate, a tenth of it after half of the steps.
@@ -70,6 +72,7 @@ class MatchingSettings(NetworkSettings):
     )
     decay: bool = option(False, "let the rate fall to zero over the run, along a cosine")
     coordinates: str = coordinates_option()
+    corruption: float = corruption_option()
     augment: tuple[str, ...] = augment_option((ALL,))
     recipe_steps: int = option(
         1000, "steps of the training that the set is meant for", check=at_least(1)
@@ -88,6 +91,7 @@ class MatchingSettings(NetworkSettings):
                 "`--norm` batch normalises over a batch, and matching averages over "
                 "batches of one class; take instance, layer, group or none"
             )
+        check_corruption(self.corruption, self.coordinates)
 
     @property
     def siamese(self) -> SiameseAugmentation | None:
@@ -132,7 +136,8 @@ class MatchingSettings(NetworkSettings):
             *("recipe_steps", "recipe_rate", "recipe_networks"),
         )
         settings = {name: getattr(self, name) for name in own}
-        return {**super().identity(), **settings, "augment": list(self.augment)}
+        settings |= {"augment": list(self.augment), **changed(self, "corruption")}
+        return {**super().identity(), **settings}
 
     def growing(self) -> str | None:
         """Return the steps, unless the rate falls over as many as there are."""

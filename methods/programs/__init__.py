@@ -5,10 +5,14 @@ from stillhouse.methods.programs.distribution_match import DistributionMatch
 from stillhouse.methods.programs.feature_regression import FeatureRegression
 from stillhouse.methods.programs.follow_recipe import FollowRecipe
 from stillhouse.methods.programs.gradient_match import GradientMatch
+from stillhouse.methods.programs.influence_function import InfluenceFunction
 from stillhouse.methods.programs.kernel_block import KernelBlock
 from stillhouse.methods.programs.kernel_block_vjp import KernelBlockVjp
 from stillhouse.methods.programs.kernel_gram import KernelGram
 from stillhouse.methods.programs.kernel_gram_vjp import KernelGramVjp
+from stillhouse.methods.programs.leave_one_out import LeaveOneOut, SetTraining
+from stillhouse.methods.programs.loss_curvature import LossCurvature
+from stillhouse.methods.programs.network_features import NetworkFeatures
 from stillhouse.methods.programs.predict_classes import PredictClasses
 from stillhouse.methods.programs.program import (
     KERNEL_ELEMENTS,
@@ -38,14 +42,19 @@ __all__ = [
     "FollowRecipe",
     "GradientMatch",
     "Halves",
+    "InfluenceFunction",
     "KernelBlock",
     "KernelBlockVjp",
     "KernelGram",
     "KernelGramVjp",
+    "LeaveOneOut",
+    "LossCurvature",
+    "NetworkFeatures",
     "PredictClasses",
     "Program",
     "RandomFeatures",
     "RandomFeaturesVjp",
+    "SetTraining",
     "TrainAndPredict",
     "TrainNetwork",
     "TrainOnSet",

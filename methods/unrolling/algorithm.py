@@ -12,6 +12,7 @@ from stillhouse.data.recipes import StepsRecipe
 from stillhouse.data.sampling import rng_for
 from stillhouse.methods.algorithm import Interrupted, NonFiniteStepError, Support
 from stillhouse.methods.coordinates import in_coordinates
+from stillhouse.methods.corruption import Corruption
 from stillhouse.methods.following_steps import follow_steps, rows_of_steps
 from stillhouse.methods.learned import Learned, begin_learning, restore_learning
 from stillhouse.methods.method import Problem
@@ -61,7 +62,8 @@ class Unrolling:
     def __init__(self, settings: UnrollSettings, problem: Problem) -> None:
         self._settings, self._problem = settings, problem
         self._program = settings.program()
-        self._optimiser = _optimiser(settings)
+        self._corruption = Corruption(settings.corruption, problem.seed)
+        self._optimiser = self._corruption.held(_optimiser(settings))
         self._attack: tuple[int, int] | None = None
         if settings.attack_class is not None and settings.target_class is not None:
             names = problem.dataset.class_names
@@ -71,6 +73,7 @@ class Unrolling:
     def begin(self) -> UnrolledState:
         """Return the state before the first step."""
         images, labels = self._problem.start()
+        images = self._corruption.of(images)
         sizes = np.full(self._settings.all_steps, np.log(self._settings.step_size), np.float32)
         arrays = dict(zip(_ARRAYS, (images, sizes, labels), strict=True))
         learned = {name: arrays.pop(name) for name in self._names()}

@@ -8,10 +8,11 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import Recipe, StepsRecipe
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
+from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
 from stillhouse.methods.method import Problem
 from stillhouse.methods.network_settings import NetworkSettings
-from stillhouse.methods.options import at_least, not_negative, option, positive
+from stillhouse.methods.options import at_least, changed, not_negative, option, positive
 from stillhouse.methods.programs import ArrayType, UnrolledGradient
 from stillhouse.methods.unrolling.initialisation import (
     Initialisation,
@@ -53,6 +54,7 @@ class UnrollSettings(NetworkSettings):
         learn_labels: learn soft labels too.
         truncate: through how many steps the derivative goes, at a random place; 0 for all.
         coordinates: in which the optimiser sees images.
+        corruption: the share of the pixels that stay noise.
         objective: what the networks are to do in the end.
         attack_class: with misclassify: whose images are to be taken for another class's.
         target_class: with misclassify: that other class.
@@ -108,6 +110,7 @@ class UnrollSettings(NetworkSettings):
         check=at_least(0),
     )
     coordinates: str = coordinates_option()
+    corruption: float = corruption_option()
     objective: str = option(
         "classify",
         "networks are to classify the data, or to take --attack_class for --target_class",
@@ -149,6 +152,7 @@ class UnrollSettings(NetworkSettings):
             raise ValueError(
                 f"`--attack_class` and `--target_class` must differ, got {classes[0]!r} for both"
             )
+        check_corruption(self.corruption, self.coordinates)
 
     @property
     def weights_start(self) -> str | None:
@@ -270,8 +274,9 @@ class UnrollSettings(NetworkSettings):
         """Return what decides the bits of a result."""
         names = [field.name for field in dataclasses.fields(UnrollSettings)]
         own = names[names.index("distill_steps") :]
-        found = {name: getattr(self, name) for name in own}
-        return {**super().identity(), **found, "initialisation": self.start.identity}
+        found = {name: getattr(self, name) for name in own if name != "corruption"}
+        found |= {"initialisation": self.start.identity, **changed(self, "corruption")}
+        return {**super().identity(), **found}
 
     def details(self) -> Mapping[str, Any]:
         """Return what the network comes to."""

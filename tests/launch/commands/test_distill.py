@@ -289,6 +289,12 @@ def test_a_run_that_ends_worse_than_it_began_says_so(stillhouse, spots):
     assert "worse" not in stillhouse("distill", *worse[:2], "--steps=12", "--out=b").err
 
 
+@pytest.mark.parametrize("share", ["1", "-0.1", "nan", "half"])
+def test_a_share_of_noise_that_is_none_is_one_line(refused, spots, share):
+    settings = ["--architecture=fc", f"--corruption={share}"]
+    assert "`--corruption` must be a" in refused("distill", f"--dataset={spots}", *settings)
+
+
 def test_the_best_images_are_kept_by_training_images_that_are_held_out(
     stillhouse, spots, tmp_path, bits
 ):

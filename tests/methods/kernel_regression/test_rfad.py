@@ -12,6 +12,7 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import fit_transform
 from stillhouse.kernels.architecture import convnet
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.corruption import Corruption
 from stillhouse.methods.kernel_regression.evaluation import KrrScoring
 from stillhouse.methods.kernel_regression.features import FeatureComputer, FeatureTasks
 from stillhouse.methods.kernel_regression.rfad import Rfad, RfadConfig
@@ -87,7 +88,7 @@ def test_it_learns_images_that_classify(spots, loss):
         {},
         {"redraw": 3, "rule": "adabelief"},
         {"cached_groups": 2, "redraw": 2, "decay_steps": 8, "learn_labels": False},
-        {"corruption": 0.5, "loss": "mse"},
+        {"corruption": Corruption(0.5), "loss": "mse"},
     ],
 )
 def test_a_resumed_run_ends_in_the_same_bits(spots, options):
@@ -121,10 +122,10 @@ def test_groups_are_kept_and_renewed_in_turn(spots):
 
 
 def test_noise_stays_noise(spots):
-    method = rfad(spots, corruption=0.6)
+    method = rfad(spots, corruption=Corruption(0.6))
     start = method.begin()
     state, _ = run(method, start, 4)
-    still = method.config.corrupted(start.images.shape)
+    still = method.config.corruption.mask(start.images.shape)
     assert 0.4 < still.mean() < 0.8
     moved = state.images != start.images
     assert not moved[still].any() and moved[~still].all()
@@ -168,8 +169,7 @@ def test_two_workers_give_the_bits_of_one_process(spots, pool_and_service):
         ({"redraw": 0}, "`redraw` must be 1 or more, got 0"),
         ({"networks": 0}, "`networks` must be 1 or more"),
         ({"cached_groups": -1}, "`cached_groups` must be 0 or more"),
-        ({"corruption": 1.0}, "`corruption` must be from 0 to below 1"),
-        ({"corruption": 0.5, "coordinates": "dct"}, "`corruption` is of pixels"),
+        ({"corruption": Corruption(0.5), "coordinates": "dct"}, "`corruption` is of pixels"),
     ],
 )
 def test_wrong_options_are_named(options, message):
