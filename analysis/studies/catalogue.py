@@ -41,6 +41,7 @@ class Study:
 
 
 _TRAINING = ("networks", "steps", "batch_size", "learning_rate", "test_images")
+_LEAVING_OUT = ("steps", "learning_rate", "test_images")
 
 STUDIES = {
     study.name: study
@@ -56,5 +57,16 @@ STUDIES = {
             trajectories=True,
         ),
         Study("along", "Along training", ("test_images", "iterations"), trajectories=True),
+        Study(
+            "curvature",
+            "Curvature",
+            ("iterations", "probes", "curvature_points", "curvature_images", "top_eigenvalue"),
+            trajectories=True,
+        ),
+        Study("influence", "Influence of single images", (*_LEAVING_OUT, "influence_functions")),
+        Study("semantics", "What single images influence", _LEAVING_OUT),
+        Study("map", "Map", ("test_images",)),
+        Study("dimension", "Intrinsic dimension", pool=False),
+        Study("spectrum", "Spectrum of the kernel", ("test_images", "kernel"), pool=False),
     )
 }

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from stillhouse.methods.architectures import parse_ensemble
 from stillhouse.methods.options import Checked, at_least, option, positive
 
 
@@ -11,6 +12,14 @@ def _counts(texts: tuple[str, ...]) -> str | None:
     if counts and counts == sorted(set(counts)) and counts[0] == 0 and len(counts) > 1:
         return None
     return "ascending numbers of images a class that begin with 0, such as 0,2,10,50,250"
+
+
+def _kernel(text: str) -> str | None:
+    try:
+        parse_ensemble((text,))
+    except ValueError:
+        return "a family of networks and its depth, such as fc:2 or convnet:3"
+    return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +35,12 @@ class StudySizes(Checked):
         iterations: how far along the training on real images a study looks.
         real: images a class that are mixed in, as texts.
         subsets: networks on real images alone, for each set that they are to match.
+        probes: vectors of each estimate of a trace.
+        curvature_points: moments along the training at which curvature is looked at.
+        curvature_images: real images whose curvature is beside that of the sets.
+        top_eigenvalue: whether the largest eigenvalue is found too.
+        influence_functions: whether these are held against leaving out and training again.
+        kernel: family and depth of the network of whose kernel the spectrum is.
     """
 
     networks: int = option(3, "networks of each kind to train, for each set", check=at_least(1))
@@ -47,6 +62,22 @@ class StudySizes(Checked):
     )
     subsets: int = option(
         8, "networks on parts of the real images, for each set that they match", check=at_least(1)
+    )
+    probes: int = option(
+        16, "random vectors of each estimate of a Hessian's trace", check=at_least(2)
+    )
+    curvature_points: int = option(
+        12, "moments along training at which to find the trace", check=at_least(2)
+    )
+    curvature_images: int = option(
+        500, "real images, as many of each class, whose trace is found too", check=at_least(1)
+    )
+    top_eigenvalue: bool = option(False, "find the Hessian's largest eigenvalue too")
+    influence_functions: bool = option(
+        False, "hold influence functions against leaving an image out and training again"
+    )
+    kernel: str = option(
+        "fc:2", "the network, with its depth, whose kernel's spectrum is cut up", check=_kernel
     )
 
     @property
