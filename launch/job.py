@@ -24,8 +24,9 @@ from stillhouse.server.schedule import Schedule
 _OF_THIS_MACHINE = (
     *("dataset_path", "max_bytes", "out", "threads", "checkpoint_every", "eval_every"),
     *("engine", "workers", "loaders", "ray_address", "heartbeat", "address"),
-    *("any_device", "task_limit", "max_lonely", "audit"),
     *("transport", "token_file", "tls_certificate", "tls_key", "tls_authority"),
+    *("any_device", "task_limit", "max_lonely", "audit", "workers_planned", "worker_speed"),
+    *("metrics_port", "metrics_address"),
 )
 
 

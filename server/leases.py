@@ -250,6 +250,7 @@ class WorkerState:
             "state": idle_or_busy if self.state == "live" else self.state,
             "reason": self.reason,
             "speeds": {unit: round(speed, 1) for unit, speed in self.speeds.items()},
+            "work": dict(self.work),
             "attempts": self.attempts,
             "last_seen": round(now - self.seen, 3),
         }

@@ -18,6 +18,7 @@ from stillhouse.methods.programs import Arrays
 from stillhouse.methods.tasks import SpoiledError, Task, TaskFailedError, check_results
 from stillhouse.server.audit import Audit
 from stillhouse.server.blobs import BlobStore, PackedArrays
+from stillhouse.server.bounded_log import BoundedLog
 from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
 
@@ -58,6 +59,9 @@ class WorkerPool:
         should_stop: polled several times a second while results are waited for.
         max_lonely: seconds for which to wait without any worker; None for ever.
         audit: chooses the tasks that two workers compute; None for none.
+
+    Attributes:
+        work: the units whose results were handed in first, by what they are.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class WorkerPool:
         audit: Audit | None = None,
     ) -> None:
         self.heartbeat = scheduler.heartbeat
+        self.work: collections.Counter[str] = collections.Counter()
         self._scheduler = scheduler
         self._blobs = blobs
         self._should_stop = should_stop
@@ -81,6 +86,7 @@ class WorkerPool:
         self._max_lonely = max_lonely
         self._audit = audit or Audit()
         self._on_work: Callable[[], None] | None = None
+        self._log = BoundedLog(_log)
 
     @property
     def is_closed(self) -> bool:
@@ -179,6 +185,8 @@ class WorkerPool:
         with self._scheduling() as scheduler:
             if bad is None:
                 accepted = scheduler.complete(worker, task_id, results, digests)
+                if accepted == "first":
+                    self.work[offer.task.program.unit] += offer.task.work
             else:
                 accepted = "bad"
                 scheduler.reject(worker, task_id, bad.reason, bad.kind)
@@ -221,6 +229,7 @@ class WorkerPool:
         """Lend no more tasks; whoever waits for results is interrupted."""
         with self._changed:
             self._closed = True
+            self._log.close()
             self._changed.notify_all()
             self._say_there_is_work()
 
@@ -280,9 +289,7 @@ class WorkerPool:
             if self._scheduler.queued > queued:
                 self._say_there_is_work()
             # Before anybody else comes to know: what leads to the end of a run is said before it.
-            for event in events:
-                level = logging.WARNING if event.is_trouble else logging.INFO
-                _log.log(level, "%s", event.message)
+            self._log.tell(events, self._ticked)
 
     def _say_there_is_work(self) -> None:
         if (call := self._on_work) is not None:

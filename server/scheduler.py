@@ -67,7 +67,7 @@ class Scheduler:
         audit: Audit | None = None,
     ) -> None:
         self.heartbeat = heartbeat
-        self._counts = {"done": 0, "retries": 0, "attempts": 0}
+        self._counts = {"done": 0, "retries": 0, "attempts": 0, "lost": 0}
         self._lease_seconds = lease_seconds
         self._max_losses, self._alone_seconds = max_losses, alone_seconds
         self._audit = audit or Audit()
@@ -95,7 +95,7 @@ class Scheduler:
         return len(self._ledger.queue)
 
     def counts(self) -> dict[str, int]:
-        """Return how many tasks are queued, leased and done, and of retries and attempts."""
+        """Return how many tasks are in each state; attempts, retries, leases that were lost."""
         return {
             "queued": len(self._ledger.queue),
             "leased": sum(len(worker.held) for worker in self.roster.present()),
@@ -369,6 +369,7 @@ class Scheduler:
 
     def _lose(self, task: TaskState, worker: WorkerState, reason: str) -> None:
         self._take_back(task, worker)
+        self._counts["lost"] += 1
         task.losses += 1
         if task.losses >= self._max_losses and not task.leases:
             reason = f"lent {task.losses} times with no answer; the last time, {reason}"

@@ -1,8 +1,9 @@
 """The server as workers see it: methods of plain values, whatever carries them."""
 
 import collections
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stillhouse.data.wire import pack
@@ -49,6 +50,8 @@ class Service:
     Attributes:
         kinds: which have computed, and may.
         audit: the one given.
+        traffic: the bytes of arrays that went "down" to workers and came "up".
+        step_seconds: how long the last step took; None before there was one.
     """
 
     def __init__(
@@ -64,6 +67,9 @@ class Service:
         self._config = dict(config)
         self.kinds = kinds or DeviceKinds()
         self.audit = audit or Audit()
+        self._counting = threading.Lock()
+        self.traffic = {"down": 0, "up": 0}
+        self.step_seconds: float | None = None
         self._clock = clock
         self._progress = Progress(0, 0, {})
         self._values: dict[str, float | None] = dict.fromkeys(_VALUES)
@@ -123,7 +129,9 @@ class Service:
         """Return "blobs", by their hashes; one that is missing belongs to no task any more."""
         worker = requests.name("worker", worker)
         names = requests.names("hashes", hashes, _MOST_FETCHED)
-        return {"status": "ok", "blobs": self._pool.fetch(worker, names)}
+        blobs = self._pool.fetch(worker, names)
+        self._count("down", blobs.values())
+        return {"status": "ok", "blobs": blobs}
 
     @answers
     def complete(self, worker: Any, task: Any, results: Any, seconds: Any, most: Any) -> Answer:
@@ -143,6 +151,7 @@ class Service:
         worker, task = requests.name("worker", worker), requests.name("task", task)
         packed = requests.chunks("results", results, _MOST_RESULTS)
         requests.seconds("seconds", seconds)
+        self._count("up", packed)
         most = requests.count("most", most, _MOST_LEASED)
         accepted = self._pool.complete(worker, task, packed)
         if accepted == "first" and not self.kinds.all_computed:
@@ -202,13 +211,20 @@ class Service:
             **self._values,
             "seconds_left": self._seconds_left() if self._pool.live else None,
             "tasks": self._pool.counts(),
+            "work": dict(self._pool.work),
+            "traffic": dict(self.traffic),
+            "step_seconds": self.step_seconds,
             "workers": self._pool.workers(),
         }
 
     def report(self, progress: Progress) -> None:
         """Note the progress of the run, for `status`."""
+        now = self._clock()
+        if self._steps and progress.step > self._steps[-1][1]:
+            since, step = self._steps[-1]
+            self.step_seconds = (now - since) / (progress.step - step)
         self._progress = progress
-        self._steps.append((self._clock(), progress.step))
+        self._steps.append((now, progress.step))
         known = {name: float(progress.values[name]) for name in _VALUES if name in progress.values}
         self._values = {**self._values, **known}
 
@@ -218,7 +234,14 @@ class Service:
             return standing
         offers = self._pool.lease(worker, most)
         wait = 0.0 if offers else self._pool.idle_seconds()
-        return {"status": "ok", "tasks": [_message(offer) for offer in offers], "wait": wait}
+        tasks = [_message(offer) for offer in offers]
+        for task in tasks:
+            self._count("down", task["own"])
+        return {"status": "ok", "tasks": tasks, "wait": wait}
+
+    def _count(self, way: str, packed: Iterable[bytes]) -> None:
+        with self._counting:
+            self.traffic[way] += sum(map(len, packed))
 
     def _standing(self, worker: str) -> Answer:
         """Return the answer to a worker that wants nothing in particular."""

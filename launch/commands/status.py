@@ -1,5 +1,6 @@
 """`stillhouse status`: how a run is doing."""
 
+import collections
 import json
 import statistics
 import sys
@@ -24,6 +25,9 @@ _CALL_SECONDS = 10.0
 _PATIENCE = 60.0
 # Steps whose time says how long the others will take.
 _RECENT = 20
+# Workers, or hosts, that have a line each.
+_MOST_SHOWN = 32
+_HOST_HEAD = ["host", "workers", "busy", "idle", "set aside", "lost", "speed", "attempts"]
 _CLEAR = "\x1b[H\x1b[2J"
 
 Status = dict[str, Any]
@@ -147,7 +151,9 @@ def _waits(status: Status) -> bool:
 
 
 def _set_aside_lines(workers: list[dict[str, Any]]) -> list[str]:
-    return [f"{w['id']} is set aside: {w['reason']}" for w in workers if w.get("reason")]
+    lines = [f"{w['id']} is set aside: {w['reason']}" for w in workers if w.get("reason")]
+    more = len(lines) - _MOST_SHOWN
+    return lines if more <= 0 else [*lines[:_MOST_SHOWN], f"and {more:,} more are set aside"]
 
 
 def _tasks_line(tasks: dict[str, int]) -> str:
@@ -160,13 +166,47 @@ def _tasks_line(tasks: dict[str, int]) -> str:
 def _worker_lines(workers: list[dict[str, Any]]) -> list[str]:
     if not workers:
         return ["no workers"]
+    if len(workers) > _MOST_SHOWN:
+        return _table([_HOST_HEAD, *_host_rows(workers)])
     rows = [["worker", "host", "pid", "device", "state", "speed", "attempts", "last seen"]]
-    for worker in workers:
+    for worker in sorted(workers, key=lambda worker: worker["host"]):
         cells = [str(worker[name]) for name in ("id", "host", "pid", "device", "state")]
-        speed = ", ".join(f"{each:,.0f} {unit}/s" for unit, each in worker["speeds"].items())
-        attempts = worker["attempts"]
         seen = f"{short_time(worker['last_seen'])} ago"
-        rows.append([*cells, speed or "-", f"{attempts:,}", seen])
+        rows.append([*cells, _speeds([worker]), f"{worker['attempts']:,}", seen])
+    return _table(rows)
+
+
+def _host_rows(workers: list[dict[str, Any]]) -> list[list[str]]:
+    """Return a row for each host, those with most workers first, and one for all of them."""
+    hosts: dict[str, list[dict[str, Any]]] = {}
+    for worker in workers:
+        hosts.setdefault(worker["host"], []).append(worker)
+    ordered = sorted(hosts, key=lambda host: (-len(hosts[host]), host))
+    shown, rest = ordered[:_MOST_SHOWN], ordered[_MOST_SHOWN:]
+    rows = [_host_row(host, hosts[host]) for host in shown]
+    if rest:
+        others = [worker for host in rest for worker in hosts[host]]
+        rows.append(_host_row(f"{len(rest):,} other hosts", others))
+    return [*rows, _host_row("in all", workers)]
+
+
+def _host_row(host: str, workers: list[dict[str, Any]]) -> list[str]:
+    counts = collections.Counter(worker["state"] for worker in workers)
+    here = [worker for worker in workers if worker["state"] in ("busy", "idle")]
+    attempts = sum(worker["attempts"] for worker in workers)
+    states = [f"{counts[state]:,}" for state in ("busy", "idle", "quarantined", "lost")]
+    return [host, f"{len(workers):,}", *states, _speeds(here), f"{attempts:,}"]
+
+
+def _speeds(workers: list[dict[str, Any]]) -> str:
+    """Return what workers do in a second of computing, all together."""
+    totals: collections.Counter[str] = collections.Counter()
+    for worker in workers:
+        totals.update(worker["speeds"])
+    return ", ".join(f"{speed:,.0f} {unit}/s" for unit, speed in totals.items()) or "-"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

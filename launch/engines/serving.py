@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from absl import logging
+
 import stillhouse
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.errors import bad_input
@@ -47,7 +49,7 @@ def opened_service(
         should_stop: polled while results are waited for.
 
     Raises:
-        CommandError: if its folder cannot be read.
+        CommandError: if its folder cannot be read, or nothing can listen at its port for metrics.
     """
     asked = job.config.engine
     audit = Audit(asked.audit, job.seed)
@@ -61,10 +63,17 @@ def opened_service(
         max_lonely=asked.max_lonely,
         audit=audit,
     )
-    with pool:
+    with pool, contextlib.ExitStack() as stack:
         with bad_input():
-            kinds = kinds_for(job)
-        yield pool, Service(pool, run_description(job), kinds, audit)
+            service = Service(pool, run_description(job), kinds_for(job), audit)
+            if asked.metrics_port is not None:
+                # Only who asks for it waits for its library.
+                from stillhouse.launch.engines.metrics_page import metrics_served
+
+                where = asked.metrics_address, asked.metrics_port
+                stack.enter_context(metrics_served(service, *where))
+                logging.info("metrics for Prometheus at http://%s:%d/metrics", *where)
+        yield pool, service
 
 
 def run_served(

@@ -7,7 +7,11 @@ _ENGINE_ONLY = {
     "loaders": ("launchpad",),
     "ray_address": ("ray",),
     "heartbeat": ("launchpad", "ray"),
+    "metrics_port": ("launchpad", "ray"),
+    "metrics_address": ("launchpad", "ray"),
 }
+# Those that `serve` has too.
+_SERVED = {"heartbeat", "metrics_port", "metrics_address"}
 
 
 def check_given(config: DistillConfig, given: frozenset[str]) -> None:
@@ -24,7 +28,7 @@ def check_given(config: DistillConfig, given: frozenset[str]) -> None:
 
 def _check_engine(config: DistillConfig, given: frozenset[str]) -> None:
     if isinstance(config, ServeConfig):
-        for name in sorted(given & {"engine", *_ENGINE_ONLY} - {"heartbeat"}):
+        for name in sorted(given & {"engine", *_ENGINE_ONLY} - _SERVED):
             raise ValueError(
                 f"`--{name}` has no meaning for serve, whose workers come by themselves"
             )

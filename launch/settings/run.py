@@ -124,6 +124,10 @@ class RunConfig(Checked):
     )
 
 
+def _port(number: int) -> str | None:
+    return None if 1 <= number <= 65535 else "a port, 1 to 65535"
+
+
 @dataclasses.dataclass(frozen=True)
 class WorkersConfig(Checked):
     """Engine.
@@ -136,6 +140,8 @@ class WorkersConfig(Checked):
         any_device: let backends and models of devices differ.
         task_limit: seconds that a task may take; None for what is usual, many times over.
         max_lonely: seconds without any worker; None for ever.
+        metrics_port: where Prometheus is answered; None for nowhere.
+        metrics_address: the interface of that port.
     """
 
     engine: str = option(
@@ -166,6 +172,12 @@ class WorkersConfig(Checked):
         "seconds after which to save and end, with exit code 75, where no worker is there "
         "(default: wait for ever)",
         check=seconds,
+    )
+    metrics_port: int | None = option(
+        None, "a port at which Prometheus may ask how the run is doing (default: none)", check=_port
+    )
+    metrics_address: str = option(
+        "localhost", "the interface of that port; 0.0.0.0 for all, which anybody may then read"
     )
 
 

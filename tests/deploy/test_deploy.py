@@ -1,5 +1,6 @@
 """What is given to a cluster is checked as far as can be without one."""
 
+import json
 import os
 import re
 import shlex
@@ -266,6 +267,35 @@ def test_on_kuberay_there_is_a_gpu_for_each_worker_and_a_token():
     assert config.run.out.startswith(f"{mount['mountPath']}/")
     for params in (cluster["headGroupSpec"], group):
         assert all(isinstance(value, str) for value in params["rayStartParams"].values())
+
+
+def test_the_dashboard_asks_for_metrics_that_exist():
+    prometheus = pytest.importorskip("prometheus_client", reason="pip install prometheus-client")
+    from stillhouse.launch.engines.metrics_page import RunCollector
+    from stillhouse.server.blobs import BlobStore
+    from stillhouse.server.pool import WorkerPool
+    from stillhouse.server.scheduler import Scheduler
+    from stillhouse.server.service import Service
+
+    registry = prometheus.CollectorRegistry()
+    prometheus.ProcessCollector(registry=registry)
+    with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
+        registry.register(RunCollector(Service(pool, {"summary": "a run"})))
+        there = {
+            f"{family.name}_total" if family.type == "counter" else family.name
+            for family in registry.collect()
+        }
+    dashboard = json.loads((DEPLOY / "grafana.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries += [
+        v["query"]["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"
+    ]
+    asked = set(re.findall(r"\b(?:stillhouse|process)_\w+", " ".join(queries)))
+    assert asked <= there
+    # And shows all that is said of a run.
+    assert {name for name in there if name.startswith("stillhouse_")} <= asked
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids) > 10
 
 
 @pytest.mark.parametrize("file", ["slurm.sbatch", "kubernetes.yaml", "kuberay.yaml"])

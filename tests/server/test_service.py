@@ -146,13 +146,13 @@ def test_status_says_how_the_run_is_doing(house):
     assert json.loads(json.dumps(status)) == status
     assert (status["step"], status["steps"], status["seconds_left"]) == (2, 10, 16.0)
     assert (status["loss"], status["accuracy"], status["test_accuracy"]) == (1 / 3, 0.5, 0.25)
-    tasks = {"queued": 2, "leased": 2, "done": 0, "retries": 0, "attempts": 2}
+    tasks = {"queued": 2, "leased": 2, "done": 0, "retries": 0, "attempts": 2, "lost": 0}
     assert (status["run"], status["tasks"]) == (house.run, tasks)
     first, second = status["workers"]
     assert first == {
         **{"id": idle, "host": "there", "pid": 7, "device": "gpu:0", "state": "idle"},
         **{"kind": "xla on NVIDIA A beside cpu: Intel P (avx2)", "speeds": {}, "attempts": 0},
-        **{"reason": "", "last_seen": 0.0},
+        **{"reason": "", "last_seen": 0.0, "work": {}},
     }
     assert (second["id"], second["state"], second["attempts"]) == (busy, "busy", 2)
 

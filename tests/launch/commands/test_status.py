@@ -48,6 +48,29 @@ def test_a_server_s_status_in_words():
     ]
 
 
+def test_many_workers_are_summed_up_by_host():
+    workers = [
+        {**WORKER, "id": f"w{n}", "host": f"node{n % 3}", "state": "busy" if n % 3 else "lost"}
+        for n in range(499)
+    ]
+    workers.append({**WORKER, "host": "node1", "state": "quarantined", "reason": "3 results"})
+    lines = describe({**STATUS, "workers": workers}).splitlines()
+    head, *rows, last = lines[4:]
+    assert head.split() == [
+        *("host", "workers", "busy", "idle", "set", "aside", "lost", "speed", "attempts")
+    ]
+    cells = [row.split() for row in rows]
+    # Those with most workers first; what is lost has no speed any more.
+    assert [row[:6] for row in cells] == [
+        ["node0", "167", "0", "0", "0", "167"],
+        ["node1", "167", "166", "0", "1", "0"],
+        ["node2", "166", "166", "0", "0", "0"],
+        ["in", "all", "500", "332", "0", "1"],
+    ]
+    assert cells[0][6] == "-" and cells[1][6] == f"{166 * 1234567.8:,.0f}"
+    assert last == "w1 is set aside: 3 results"
+
+
 def test_before_the_first_step_and_the_first_worker_little_is_known():
     empty = dict.fromkeys(("loss", "accuracy", "test_accuracy", "seconds_left"))
     lines = describe({**STATUS, **empty, "step": 0, "steps": 0, "workers": []})
