@@ -2,7 +2,9 @@
 
 python benchmarks/stubs.py server WORKERS PORT ...    # prints what it cost
 python benchmarks/stubs.py workers COUNT PORT ...     # prints for how long they slept
-python benchmarks/stubs.py bandwidth                  # prints the bytes of a second
+
+Blocks are of small images, so that calls are what costs; or of large ones, which go down to the
+workers (`--kind=down`), or whose gradients come up (`--kind=up`).
 """
 
 import argparse
@@ -19,7 +21,7 @@ from stillhouse.data.wire import digest, pack
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import serve_courier
-from stillhouse.methods.programs import KernelBlock, KernelGram
+from stillhouse.methods.programs import KernelBlock, KernelBlockVjp
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
@@ -31,6 +33,7 @@ from stillhouse.workers.registration import registration
 # Rows and columns of a block, and its images: small, so that calls are measured and not copying.
 ROWS, COLUMNS, SMALL = 48, 50, (8, 8, 1)
 LARGE = (32, 32, 3)
+KINDS = ("calls", "down", "up")
 MOST = 2  # tasks that a worker has at a time, as the real ones
 PATIENCE = 600  # seconds that one measurement may take
 DESCRIPTION = {
@@ -45,18 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("role", choices=("server", "workers", "bandwidth"))
+    parser.add_argument("role", choices=("server", "workers"))
     parser.add_argument("numbers", type=int, nargs="*", help="count and port")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--kind", choices=KINDS, default="calls")
     options = parser.parse_args()
-    if options.role == "server":
-        found = serve(options, *options.numbers)
-    elif options.role == "workers":
-        found = work(options, *options.numbers)
-    else:
-        found = {"bytes_per_second": bandwidth()}
-    print(json.dumps(found))
+    role = serve if options.role == "server" else work
+    print(json.dumps(role(options, *options.numbers)))
 
 
 def free_port() -> int:
@@ -67,7 +66,7 @@ def free_port() -> int:
 
 def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, float]:
     """Be the server of so many workers, from when all are there until all tasks are done."""
-    tasks = blocks(workers * options.rounds)
+    tasks = blocks(workers * options.rounds, options.kind)
     with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
         service = Counting(pool, DESCRIPTION)
         with serve_courier(service, port):
@@ -75,15 +74,18 @@ def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, flo
             while len(service.status()["workers"]) < workers:
                 assert time.monotonic() < until, "not all workers came"
                 time.sleep(0.05)
-            service.calls = 0
+            service.calls, before = 0, dict(service.traffic)
             processor, started = time.process_time(), time.monotonic()
-            for _ in pool.results(tasks):
-                pass
+            total = np.zeros((COLUMNS, *LARGE))
+            for (result,) in pool.results(tasks):
+                if result.shape == total.shape:  # As a step adds gradients.
+                    total += result
             found = {
                 "tasks": len(tasks),
                 "seconds": time.monotonic() - started,
                 "processor": time.process_time() - processor,
                 "calls": service.calls,
+                **{way: service.traffic[way] - before[way] for way in before},
                 "memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             }
             pool.close()
@@ -113,13 +115,18 @@ class Counting(Service):
         return super().heartbeat(*arguments, **keywords)
 
 
-def blocks(count: int) -> list[Task]:
+def blocks(count: int, kind: str) -> list[Task]:
     """Return tasks as a step has them: rows of a matrix, each of ten blocks."""
-    rng = np.random.default_rng(0)
-    columns = [rng.normal(size=(COLUMNS, *SMALL)).astype(np.float32) for _ in range(10)]
+    rng, shape = np.random.default_rng(0), SMALL if kind == "calls" else LARGE
+    columns = [rng.normal(size=(COLUMNS, *shape)).astype(np.float32) for _ in range(10)]
     spec, tasks = KernelSpec(fc(1)), []
+    row = rng.normal(size=(ROWS, *shape)).astype(np.float32)
+    g = np.zeros((ROWS, COLUMNS), np.float32)
     while len(tasks) < count:
-        row = rng.normal(size=(ROWS, *SMALL)).astype(np.float32)
+        if kind == "up":
+            tasks += [Task(KernelBlockVjp(spec, (1,)), (row, column), (g,)) for column in columns]
+            continue
+        row = row + np.float32(1)
         tasks += [Task(KernelBlock(spec), (row, column)) for column in columns]
     return tasks[:count]
 
@@ -127,7 +134,8 @@ def blocks(count: int) -> list[Task]:
 def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]:
     """Be so many workers, as threads, until the server has nothing more."""
     server = CourierServer(f"localhost:{port}", timeout=60)
-    found = [Stub(server, options.seconds) for _ in range(count)]
+    shape = (COLUMNS, *LARGE) if options.kind == "up" else (ROWS, COLUMNS)
+    found = [Stub(server, options.seconds, shape) for _ in range(count)]
     threads = [threading.Thread(target=stub.work, daemon=True) for stub in found]
     for thread in threads:
         thread.start()
@@ -139,9 +147,9 @@ def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]
 class Stub:
     """A worker that sleeps. Its next task and images are there before this one is done."""
 
-    def __init__(self, server: CourierServer, seconds: float) -> None:
+    def __init__(self, server: CourierServer, seconds: float, shape: tuple[int, ...]) -> None:
         self._server, self._seconds = server, seconds
-        self._result = [pack(np.zeros((ROWS, COLUMNS), np.float32))]
+        self._result = [pack(np.zeros(shape, np.float32))]
         self._cached: set[str] = set()
         self.asleep = 0.0
 
@@ -198,30 +206,6 @@ class Stub:
             blobs = self._server.fetch(worker, sorted(missing))["blobs"]
             assert all(digest(blob) == name for name, blob in blobs.items())
             self._cached |= missing
-
-
-def bandwidth() -> float:
-    """Return the bytes that a server sends in a second, to a client in its own process."""
-    image = np.zeros((64, *LARGE), np.float32)
-    task = Task(KernelGram(KernelSpec(fc(1))), (image,))
-    port, fetches = free_port(), 40
-    with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
-        service = Service(pool, DESCRIPTION)
-        running = threading.Thread(target=lambda: list(pool.results([task])), daemon=True)
-        running.start()
-        with serve_courier(service, port):
-            server = CourierServer(f"localhost:{port}")
-            worker = server.register(registration("cpu", 1, "xla"))["worker"]
-            while not (tasks := server.lease(worker, 1)["tasks"]):
-                time.sleep(0.01)
-            started = time.monotonic()
-            for _ in range(fetches):
-                server.fetch(worker, tasks[0]["shared"])
-            seconds = time.monotonic() - started
-            result = pack(np.zeros((64, 64), np.float32))
-            server.complete(worker, tasks[0]["id"], [result], seconds, 0)
-            running.join()
-    return fetches * image.nbytes / seconds
 
 
 if __name__ == "__main__":

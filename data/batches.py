@@ -10,6 +10,7 @@ from stillhouse.data.arrays import slices
 from stillhouse.data.augmentation import Augmentation, augment
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.labels import centred_one_hot
+from stillhouse.data.pixel_images import Images, seen_through
 from stillhouse.data.sampling import check_class_balanced, class_balanced_indices, rng_for
 from stillhouse.data.transforms import Transform
 
@@ -61,6 +62,16 @@ class TargetBatches:
         Raises:
             ValueError: if the step is negative.
         """
+        images, labels = self._raw(step)
+        return self.transform.apply(images), labels
+
+    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
+        """Return the target batch of a step as `batch` does, as pixels where that loses nothing."""
+        images, labels = self._raw(step)
+        return seen_through(self.transform, images), labels
+
+    def _raw(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the images of a step as they were before the transform, and their labels."""
         if step < 0:
             raise ValueError(f"`step` must be zero or positive, got {step}")
         y_train = self.dataset.y_train
@@ -69,8 +80,7 @@ class TargetBatches:
         images = self.dataset.x_train[indices]
         if self.augmentation is not None:
             images = augment(images, self.augmentation, rng_for(self.seed, "augment", step))
-        labels = centred_one_hot(y_train[indices], self.dataset.num_classes)
-        return self.transform.apply(images), labels
+        return images, centred_one_hot(y_train[indices], self.dataset.num_classes)
 
     def chunks(
         self, split: Literal["train", "test"], size: int

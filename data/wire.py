@@ -2,7 +2,8 @@
 
 What travels between machines, or lies in a store under the hash of its content, is a header (magic,
 version, dtype, number of axes, checksum, shape) and the values in C order, little endian. Reading
-one runs no code and copies nothing, whatever the bytes.
+one runs no code and copies nothing, whatever the bytes, save that images sent as pixels become the
+float32 that they stand for.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import struct
 import zlib
 
 import numpy as np
+
+from stillhouse.data.pixel_images import LEVELS, Images, PixelImages
 
 VERSION = 1
 
@@ -28,33 +31,42 @@ _DTYPES: dict[int, np.dtype] = {
     6: np.dtype("?"),
 }
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
+# What each byte stands for, float32 [256, c], and then the bytes, uint8 [n, h, w, c].
+_PIXELS = 7
 
 
 class WireError(ValueError):
     """Bytes that are not an array, or not the array that was sent."""
 
 
-def pack(array: np.ndarray) -> bytes:
+def pack(array: Images) -> bytes:
     """Return an array as bytes.
 
     Raises:
         WireError: if its dtype is not float32, float64, int32, int64, uint8 or bool, or it has
             more than eight axes.
     """
+    if isinstance(array, PixelImages):
+        table = np.ascontiguousarray(array.values, "<f4").tobytes()
+        pixels = np.ascontiguousarray(array.pixels).tobytes()
+        return _framed(_PIXELS, array.shape, table + pixels)
     array = np.asarray(array)
     code = _CODES.get(array.dtype.newbyteorder("<"))
     if code is None:
         raise WireError(f"an array of {array.dtype} cannot be sent, only of {_names()}")
     if array.ndim > _MOST_AXES:
         raise WireError(f"an array of {array.ndim} axes cannot be sent, only up to {_MOST_AXES}")
-    values = np.ascontiguousarray(array, _DTYPES[code]).tobytes()
-    shape = b"".join(_AXIS.pack(length) for length in array.shape)
+    return _framed(code, array.shape, np.ascontiguousarray(array, _DTYPES[code]).tobytes())
+
+
+def _framed(code: int, lengths: tuple[int, ...], values: bytes) -> bytes:
+    shape = b"".join(_AXIS.pack(length) for length in lengths)
     checksum = zlib.crc32(values, zlib.crc32(shape))
-    return _HEADER.pack(_MAGIC, VERSION, code, array.ndim, checksum) + shape + values
+    return b"".join((_HEADER.pack(_MAGIC, VERSION, code, len(lengths), checksum), shape, values))
 
 
 def unpack(data: bytes, *, max_bytes: int | None = None) -> np.ndarray:
-    """Return the array that `pack` made bytes of, read only, without a copy.
+    """Return the array that `pack` made bytes of, read only, without a copy but of pixels.
 
     Args:
         data: the bytes.
@@ -74,24 +86,42 @@ def unpack(data: bytes, *, max_bytes: int | None = None) -> np.ndarray:
         raise WireError(f"bytes that begin with {magic!r} are no array")
     if version != VERSION:
         raise WireError(f"an array of format {version}, where {VERSION} is known")
-    if code not in _DTYPES:
+    if code not in _DTYPES and code != _PIXELS:
         raise WireError(f"an array of the unknown dtype {code}")
     start = _HEADER.size + axes * _AXIS.size
     if axes > _MOST_AXES or len(data) < start:
         raise WireError(f"an array of {axes} axes in {len(data)} bytes")
     shape = struct.unpack_from(f"<{axes}Q", data, _HEADER.size)
-    dtype = _DTYPES[code]
+    dtype = _DTYPES.get(code, np.dtype("u1"))
+    table = _table_bytes(code, shape)
     # In Python's integers: a shape made to overflow does not.
-    if math.prod(shape) * dtype.itemsize != len(data) - start:
+    if math.prod(shape) * dtype.itemsize + table != len(data) - start:
         raise WireError(f"an array of shape {list(shape)} and {dtype} in {len(data) - start} bytes")
     if zlib.crc32(memoryview(data)[_HEADER.size :]) != checksum:
         raise WireError("an array whose checksum is wrong: it was changed on its way")
     if dtype == np.bool_ and np.frombuffer(data, np.uint8, offset=start).max(initial=0) > 1:
         raise WireError("an array of bool with other values than 0 and 1")
     try:
-        return np.frombuffer(data, dtype, offset=start).reshape(shape)
+        array = np.frombuffer(data, dtype, offset=start + table).reshape(shape)
+        return _from_pixels(array, data[start : start + table]) if code == _PIXELS else array
     except ValueError as error:  # An empty array whose other axes are beyond any size.
         raise WireError(f"an array of shape {list(shape)}: {error}") from error
+
+
+def _table_bytes(code: int, shape: tuple[int, ...]) -> int:
+    """Return the bytes before the values: none, but of pixels what each stands for."""
+    if code != _PIXELS:
+        return 0
+    if len(shape) != 4:
+        raise WireError(f"images of shape {list(shape)}, where [n, h, w, c] belongs")
+    return LEVELS * shape[3] * _DTYPES[1].itemsize
+
+
+def _from_pixels(pixels: np.ndarray, table: bytes) -> np.ndarray:
+    values = np.frombuffer(table, _DTYPES[1]).reshape(LEVELS, pixels.shape[3])
+    images = np.asarray(PixelImages(pixels, values.astype(np.float32, copy=False)))
+    images.flags.writeable = False
+    return images
 
 
 def digest(data: bytes) -> str:

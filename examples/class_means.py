@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from stillhouse.methods import KrrAlgorithm, Task, TiledComputer, add_method, evaluation_cost
+from stillhouse.methods import KrrAlgorithm, Task, add_method, evaluation_cost
 from stillhouse.methods.kernel_regression.kernel_settings import KernelSettings
 from stillhouse.methods.options import at_least, option, positive
 from stillhouse.methods.programs import ArrayType, Program, register
@@ -64,7 +64,7 @@ class ClassMeans(KernelSettings):
         return {**super().identity(), "steps": self.steps, "rate": self.rate}
 
     def algorithm(self, problem):
-        scoring = self.scoring(problem, TiledComputer(problem.runner))
+        scoring = self.scoring(problem, self.computer(problem))
         return Steps(scoring, problem.start, problem.targets, problem.runner, self.rate)
 
 

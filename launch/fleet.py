@@ -4,8 +4,9 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from stillhouse.data.pixel_images import is_seen_as_pixels
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.kernels.tiling import cross_tiles, plan_tiles, tile_elements
+from stillhouse.kernels.tiling import tile_elements, tiles_of_step, tiles_of_targets
 from stillhouse.launch.calibration import Calibration, StepCalibration
 from stillhouse.launch.job import Job
 from stillhouse.launch.sampling import SampledStep
@@ -14,10 +15,17 @@ from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import PlannedTask, planned
 from stillhouse.server.simulation import simulate
 
-# What a call takes the server, as benchmarks/scheduling.py measures it on two cores that it shares
-# with all workers, and what a network of two gigabits brings; loopback brings four times as much.
-_CALL_SECONDS, _BYTES_PER_SECOND = 4e-4, 2e8
+# What a call takes the server, and the bytes that a thread of it moves in a second, as
+# benchmarks/scheduling.py measures them. Two threads fill a network of ten to twenty gigabits.
+_CALL_SECONDS, _BYTES_PER_SECOND, _BYTES_PER_SECOND_UP, _BYTE_THREADS = 4e-4, 1.2e9, 5.5e8, 2
+_POLL_SECONDS = 20.0
 _F32 = 4
+# Tiles for each worker that are tried: a little fewer than a whole number of them, as tiles of K_ss
+# are smaller and come too. Of too many fast workers it is best if some have none.
+_TILES_OF_A_WORKER = (0.25, 0.5, 0.95, 1.9, 2.2, 3, 4)
+_FEWEST_ELEMENTS = 256
+# What suits the kernel is left as it is for less than that.
+_WORTH_IT = 0.97
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +38,8 @@ class StepSizes:
         support: the number of support images, s.
         targets: the number of target images, t.
         learns_images: whether there is a backward pass too.
+        tile_elements: kernel elements of a tile; None for what suits the kernel.
+        target_bytes: of a value of a target image, as it travels.
     """
 
     spec: KernelSpec
@@ -37,6 +47,14 @@ class StepSizes:
     support: int
     targets: int
     learns_images: bool = True
+    tile_elements: int | None = None
+    target_bytes: int = _F32
+
+    @property
+    def elements(self) -> int:
+        """Kernel elements of a pass."""
+        squares = self.support * (self.support + 1) // 2 if self.learns_images else 0
+        return squares + self.support * self.targets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,15 +94,7 @@ def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: in
     """
     if isinstance(calibration, StepCalibration):
         return _plan_sampled(calibration, workers)
-    if not isinstance(job.config.own, KernelSettings):
-        raise ValueError(f"the steps of {job.config.method.method} are no tiles of a kernel")
-    sizes = StepSizes(
-        next(iter(job.config.own.kernels().values())),
-        job.dataset.image_shape,
-        job.support_size,
-        job.targets,
-        learns_images=job.cost.backward_elements > 0,
-    )
+    sizes = sizes_of(job)
     return plan_step(
         sizes,
         workers,
@@ -92,6 +102,91 @@ def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: in
         backward=calibration.backward,
         alone=calibration.step,
     )
+
+
+def better_tiles(
+    job: Job, calibration: Calibration | StepCalibration, workers: int
+) -> tuple[int, FleetPlan] | None:
+    """Return a size of tiles by which workers as fast as this machine are busier, and their step.
+
+    None where a run's own tiles are as good, or were asked for, or it has none.
+    """
+    own = job.config.own
+    if isinstance(calibration, StepCalibration) or not isinstance(own, KernelSettings):
+        return None
+    if own.tile_elements is not None:
+        return None
+    sizes, forward = sizes_of(job), calibration.forward
+    backward = calibration.backward or forward
+    elements = best_tile_elements(sizes, workers, forward=forward, backward=backward)
+    if elements is None:
+        return None
+    sizes = dataclasses.replace(sizes, tile_elements=elements)
+    alone = calibration.step
+    return elements, plan_step(sizes, workers, forward=forward, backward=backward, alone=alone)
+
+
+def sizes_of(job: Job) -> StepSizes:
+    """Return the sizes of a step of a run.
+
+    Raises:
+        ValueError: if its method is none of kernel regression.
+    """
+    own, data = job.config.own, job.dataset
+    if not isinstance(own, KernelSettings):
+        raise ValueError(f"the steps of {job.config.method.method} are no tiles of a kernel")
+    return StepSizes(
+        next(iter(own.kernels().values())),
+        data.image_shape,
+        job.support_size,
+        job.targets,
+        learns_images=job.cost.backward_elements > 0,
+        tile_elements=own.tile_elements,
+        target_bytes=_target_bytes(job),
+    )
+
+
+def _target_bytes(job: Job) -> int:
+    """Return the bytes of a value of a target image as it travels."""
+    if job.config.own.augmentation() is not None or not is_seen_as_pixels(
+        job.config.data.transform, job.dataset.x_train.dtype
+    ):
+        return _F32
+    return 1
+
+
+def best_tile_elements(
+    sizes: StepSizes, workers: int, *, forward: float, backward: float
+) -> int | None:
+    """Return for which size of a tile a step takes so many workers the least time.
+
+    A few sizes are played: some tiles for each worker, so that none waits long for the last ones,
+    yet as few as may be, since with each more images go down and gradients come back.
+
+    Args:
+        sizes: of the step.
+        workers: how many there are.
+        forward: seconds in which one of them computes a kernel element.
+        backward: seconds in which it differentiates one.
+
+    Returns:
+        Kernel elements of a tile; None where what suits the kernel is as good.
+    """
+    usual = tile_elements(sizes.spec, sizes.image_shape)
+
+    def seconds(elements: int | None) -> float:
+        asked = dataclasses.replace(sizes, tile_elements=elements)
+        played = plan_step(asked, workers, forward=forward, backward=backward, alone=0.0)
+        return played.seconds
+
+    tried = {round(sizes.elements / (share * workers)) for share in _TILES_OF_A_WORKER}
+    # Smaller ones than usual help where there are more workers than usual tiles, to some end.
+    found = sorted({max(elements, _FEWEST_ELEMENTS) for elements in tried}, reverse=True)
+    times = {elements: seconds(elements) for elements in found if elements > usual // 8}
+    if not times:
+        return None
+    best = min(times, key=lambda elements: (times[elements], -elements))
+    return best if times[best] < _WORTH_IT * seconds(None) else None
 
 
 def _plan_sampled(calibration: StepCalibration, workers: int) -> FleetPlan:
@@ -122,15 +217,14 @@ def plan_step(
         backward: seconds in which it differentiates one.
         alone: seconds for which only the server works.
     """
-    elements = tile_elements(sizes.spec, sizes.image_shape)
-    if sizes.learns_images:
-        tiles = plan_tiles(sizes.support, sizes.targets, elements=elements)
-    else:
-        tiles = cross_tiles(sizes.targets, sizes.support, elements=elements)
-    image_bytes = _F32 * math.prod(sizes.image_shape)
-    first, second = outline_step(sizes.spec, tiles, sizes.image_shape)
+    cut = tiles_of_step if sizes.learns_images else tiles_of_targets
+    tiles = cut(
+        *(sizes.spec, sizes.image_shape, sizes.support, sizes.targets), asked=sizes.tile_elements
+    )
+    values = math.prod(sizes.image_shape)
+    first, second = outline_step(sizes.spec, tiles, sizes.image_shape, sizes.target_bytes)
     passes = planned(first), planned(second, cost=backward / forward)
-    least = (workers * sizes.support + sizes.targets) * image_bytes
+    least = (workers * sizes.support * _F32 + sizes.targets * sizes.target_bytes) * values
     return _played(passes if sizes.learns_images else passes[:1], workers, forward, alone, least)
 
 
@@ -148,6 +242,9 @@ def _played(
         seconds_per_unit=seconds_per_unit,
         rpc_seconds=_CALL_SECONDS,
         bytes_per_second=_BYTES_PER_SECOND,
+        bytes_per_second_up=_BYTES_PER_SECOND_UP,
+        byte_threads=_BYTE_THREADS,
+        poll_seconds=_POLL_SECONDS,
     )
     seconds = played.seconds + alone
     busy_share = played.busy_share * played.seconds / seconds

@@ -12,6 +12,7 @@ from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.memory import available_memory
 from stillhouse.launch.errors import Note
 from stillhouse.launch.first_support import load_starting_set
+from stillhouse.launch.fleet_tiles import with_planned_tiles
 from stillhouse.launch.job import Job
 from stillhouse.launch.reading import read_dataset
 from stillhouse.launch.settings.run import DistillConfig, SupportConfig
@@ -100,6 +101,7 @@ def prepare(
         chosen_by=chosen_by,
         starts_from=starts_from,
     )
+    job = with_planned_tiles(job)
     if for_real:
         # Four checkpoints at a time, each with the images and Adam's two moments of them.
         images = support_size * math.prod(dataset.image_shape) * 4

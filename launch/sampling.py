@@ -4,8 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from stillhouse.data.pixel_images import Images
 from stillhouse.methods.programs import Arrays, Program
 from stillhouse.methods.tasks import Task, TaskRunner
 from stillhouse.server.planned import PlannedTask
@@ -55,7 +54,7 @@ class SamplingRunner:
         self._runner = runner
         self._known: dict[object, tuple[Arrays, float]] = {}
         self._names: dict[int, str] = {}
-        self._alive: list[np.ndarray] = []
+        self._alive: list[Images] = []
         self.begin()
 
     def begin(self) -> None:
@@ -106,7 +105,7 @@ class SamplingRunner:
             cost,
         )
 
-    def _name(self, array: np.ndarray) -> str:
+    def _name(self, array: Images) -> str:
         """Return what tells an array from others: which object it is, as long as that lives."""
         if id(array) not in self._names:
             self._names[id(array)] = f"array {len(self._names)}"

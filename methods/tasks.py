@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stillhouse.data.pixel_images import Images
 from stillhouse.methods.programs.context import Context
 from stillhouse.methods.programs.program import Arrays, ArrayType, Program, Types
 
@@ -24,6 +25,7 @@ class Task:
     Attributes:
         program: what to compute.
         shared: arrays that other tasks have too, such as images; a worker fetches them once.
+            Images may still be the pixels that they were made from, which are fewer bytes.
         own: small arrays of this task alone, which travel with it, such as a cotangent or a seed.
 
     Raises:
@@ -31,7 +33,7 @@ class Task:
     """
 
     program: Program
-    shared: Arrays
+    shared: tuple[Images, ...]
     own: Arrays = ()
 
     def __post_init__(self) -> None:
@@ -66,11 +68,13 @@ class Outline:
         program: what to compute.
         shared: the types of its shared arrays, by a name that tasks with the same array share.
         own: the types of its own arrays.
+        coded: the bytes of those shared arrays that travel in fewer than they have, by name.
     """
 
     program: Program
     shared: Mapping[str, ArrayType]
     own: tuple[ArrayType, ...] = ()
+    coded: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def types(self) -> tuple[Types, Types]:
@@ -127,7 +131,7 @@ def run_task(context: Context, task: Task) -> Arrays:
         FloatingPointError: if a result leaves the range of its dtype.
         UnsupportedError: if this machine cannot compute it.
     """
-    return task.program.compute(context, task.shared, task.own)
+    return task.program.compute(context, tuple(map(np.asarray, task.shared)), task.own)
 
 
 def check_results(types: Sequence[ArrayType], results: Sequence[np.ndarray]) -> None:

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+from stillhouse.data.pixel_images import Images, PixelImages
 from stillhouse.data.wire import digest, pack
 
 
@@ -62,11 +63,11 @@ class PackedArrays:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
         # With the arrays, so that no others come to lie there.
-        self._packed: dict[tuple[object, ...], tuple[str, np.ndarray]] = {}
+        self._packed: dict[tuple[object, ...], tuple[str, Images]] = {}
 
-    def name(self, array: np.ndarray) -> str:
+    def name(self, array: Images) -> str:
         """Return the hash of an array, which is put if it is new."""
-        key = (array.ctypes.data, array.dtype, array.shape, array.strides)
+        key = _place(array.pixels) if isinstance(array, PixelImages) else _place(array)
         if key not in self._packed:
             self._packed[key] = self._blobs.put(pack(array)), array
         return self._packed[key][0]
@@ -76,3 +77,7 @@ class PackedArrays:
         for name, _ in self._packed.values():
             self._blobs.release(name)
         self._packed.clear()
+
+
+def _place(array: np.ndarray) -> tuple[object, ...]:
+    return array.ctypes.data, array.dtype, array.shape, array.strides

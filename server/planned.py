@@ -41,7 +41,7 @@ def _planned(outline: Outline, cost: float) -> PlannedTask:
     program, (shared, own) = outline.program, outline.types
     return PlannedTask(
         program.work(shared, own),
-        {name: array.nbytes for name, array in outline.shared.items()},
+        {name: array.nbytes for name, array in outline.shared.items()} | dict(outline.coded),
         sum(array.nbytes for array in outline.own),
         sum(array.nbytes for array in program.results(shared, own)),
         program,

@@ -22,7 +22,7 @@ class Simulation:
     Attributes:
         seconds: until the last result was gathered.
         busy_share: of all workers' time, what they spent computing.
-        server_share: of the server's time, what it spent answering.
+        server_share: of the time of the server's thread that has most to do, what it had.
         bytes_down: arrays that were sent to workers.
         bytes_up: results that came back.
         fetches: shared arrays that were sent.
@@ -49,28 +49,38 @@ def simulate(
     cache_bytes: int = 2**30,
     speeds: Sequence[float] | None = None,
     lives: Sequence[float] | None = None,
+    poll_seconds: float | None = None,
+    bytes_per_second_up: float | None = None,
+    byte_threads: int = 0,
 ) -> Simulation:
     """Play a run, call by call.
 
-    The server answers one call at a time. A worker keeps the arrays it used last; while it computes
-    a task, those of the next one come. One that dies says nothing.
+    The server answers one call at a time, save for its bytes, where threads move them. A worker
+    keeps the arrays it used last; while it computes a task, those of the next one come. One that
+    dies says nothing.
 
     Args:
         *passes: the tasks of each pass; one begins when all results of the last are there.
         workers: how many there are, from the beginning.
         seconds_per_unit: of a worker of speed 1, for a unit of cost 1.
         rpc_seconds: what a call takes the server.
-        bytes_per_second: what the server sends and takes.
+        bytes_per_second: what a thread of the server sends; and takes, unless that is said too.
         cache_bytes: of the shared arrays that a worker keeps.
         speeds: of each worker; None for 1.
         lives: after how many seconds each worker dies; None for never.
+        poll_seconds: for how long the server keeps the call of a worker for whom there is nothing,
+            unless there is before; they all wait so at the beginning, as between two steps. None
+            where it answers at once; then they come at the beginning.
+        bytes_per_second_up: what a thread of the server takes in, checks and adds.
+        byte_threads: how many do so beside each other; 0 for the one that answers calls.
 
     Raises:
         ValueError: if `workers` is less than 1, or all die before the end.
     """
     if workers < 1:
         raise ValueError(f"`workers` must be 1 or more, got {workers}")
-    play = _Play(passes, rpc_seconds, bytes_per_second)
+    rates = bytes_per_second, bytes_per_second_up or bytes_per_second
+    play = _Play(passes, _Server(rpc_seconds, rates, byte_threads), poll_seconds)
     for number in range(workers):
         speed = 1.0 if speeds is None else speeds[number]
         dies = float("inf") if lives is None else lives[number]
@@ -84,10 +94,13 @@ class _Play:
     def __init__(
         self,
         passes: Sequence[Sequence[PlannedTask]],
-        rpc_seconds: float,
-        bytes_per_second: float,
+        server: "_Server",
+        poll_seconds: float | None,
     ) -> None:
         self.now = 0.0
+        self.poll_seconds = poll_seconds
+        # Those whose call the server keeps, the one that waits longest first.
+        self.idle: dict[_Worker, None] = {}
         self.scheduler = Scheduler(lambda: self.now)
         self.tasks: dict[str, PlannedTask] = {}
         self.crew: list[_Worker] = []
@@ -96,8 +109,7 @@ class _Play:
         self._passes = list(passes)
         self._left: collections.deque[PlannedTask] = collections.deque()
         self._ahead: collections.deque[str] = collections.deque()
-        self._free = self._answering = 0.0
-        self._rpc_seconds, self._bytes_per_second = rpc_seconds, bytes_per_second
+        self._server = server
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._ended = False
@@ -111,10 +123,7 @@ class _Play:
         self.calls += 1
         self.bytes_down += down
         self.bytes_up += up
-        seconds = self._rpc_seconds + (down + up) / self._bytes_per_second
-        self._answering += seconds
-        self._free = max(self._free, self.now) + seconds
-        return self._free
+        return self._server.answer(self.now, down, up)
 
     def gather(self) -> None:
         """Take what is done, and submit as many tasks as a pool would."""
@@ -131,10 +140,13 @@ class _Play:
         for id, task in zip(self.scheduler.submit(records), planned, strict=True):
             self.tasks[id] = task
             self._ahead.append(id)
+        for _ in range(min(len(self.idle), len(planned))):
+            # Those that came last still hold what they computed last.
+            self.idle.popitem()[0].wake()
 
     def run(self) -> Simulation:
-        for worker in self.crew:
-            self.at(0.0, worker.join)
+        for number, worker in enumerate(self.crew):
+            worker.join(self.scheduler.heartbeat * number / len(self.crew))
         self.gather()
         self._tick()
         while self._events and not self._ended:
@@ -142,11 +154,11 @@ class _Play:
             action()
         if not self._ended:
             raise ValueError("all workers die before the end: let some live longer")
-        seconds = max(self.now, self._free, 1e-9)
+        seconds = max(self.now, self._server.free, 1e-9)
         return Simulation(
             seconds,
             self.busy / (seconds * len(self.crew)),
-            self._answering / seconds,
+            self._server.busy / seconds,
             self.bytes_down,
             self.bytes_up,
             self.fetches,
@@ -158,6 +170,42 @@ class _Play:
         self.scheduler.tick()
         if any(self.now < worker.dies for worker in self.crew):
             self.at(self.now + self.scheduler.heartbeat / 2, self._tick)
+
+
+class _Server:
+    """When it has answered.
+
+    Attributes:
+        free: when it has answered all calls so far.
+    """
+
+    def __init__(self, rpc_seconds: float, rates: tuple[float, float], byte_threads: int) -> None:
+        self._rpc_seconds, self._rates = rpc_seconds, rates
+        self._calling = 0.0
+        self._moving = [0.0] * byte_threads
+        self._called = self._moved = 0.0
+
+    @property
+    def free(self) -> float:
+        return max(self._calling, *self._moving, 0.0)
+
+    @property
+    def busy(self) -> float:
+        """Seconds that its busiest thread has worked, if those that move bytes share them."""
+        return max(self._called, self._moved / max(len(self._moving), 1))
+
+    def answer(self, now: float, down: int, up: int) -> float:
+        """Take a call, and return when it is answered."""
+        moving = down / self._rates[0] + up / self._rates[1]
+        calling = self._rpc_seconds + (0.0 if self._moving else moving)
+        self._calling = max(self._calling, now) + calling
+        self._called += calling
+        if not (moving and self._moving):
+            return self._calling
+        self._moved += moving
+        first = self._moving.index(min(self._moving))
+        self._moving[first] = max(self._moving[first], self._calling) + moving
+        return self._moving[first]
 
 
 class _Worker:
@@ -174,10 +222,18 @@ class _Worker:
         self._ready: collections.deque[str] = collections.deque()
         self._running = ""
 
-    def join(self) -> None:
+    def join(self, beats: float) -> None:
+        """Register; where the server keeps calls that was before, and so was the first call.
+
+        Args:
+            beats: when to beat first.
+        """
         self._id = self._play.scheduler.register(WorkerInfo())
-        self._then(self._play.call(), self._lease)
-        self._beat()
+        if self._play.poll_seconds is None:
+            self._then(self._play.call(), self.ask)
+        else:
+            self._wait(self._play.now)
+        self._then(beats, self._beat)
 
     def _then(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something at a time, if still alive."""
@@ -189,13 +245,20 @@ class _Worker:
         for id in revoked:
             if id in self._ready:
                 self._ready.remove(id)
-        self._play.call()
+        # Of one that waits, the call that the server keeps is the sign of life.
+        if self._held() or self._play.poll_seconds is None:
+            self._play.call()
         self._then(self._play.now + self._play.scheduler.heartbeat, self._beat)
 
     def _held(self) -> list[str]:
         return [*self._waiting, *self._ready, *([self._running] if self._running else [])]
 
-    def _lease(self) -> None:
+    def wake(self) -> None:
+        """Have the answer to a call that was kept."""
+        self._then(self._play.now, self.ask)
+
+    def ask(self) -> None:
+        """Ask for tasks, if there are none here."""
         if not self._held():
             self._take(self._play.scheduler.lease(self._id, _HELD), up=0)
 
@@ -207,7 +270,20 @@ class _Worker:
         if ids:
             self._then(arrives, self._fetch)
         elif not self._held():
-            self._then(arrives + self._play.scheduler.roster.idle_seconds, self._lease)
+            self._wait(arrives)
+
+    def _wait(self, arrives: float) -> None:
+        """Ask again, or be kept waiting by the server."""
+        if self._play.poll_seconds is None:
+            self._then(arrives + self._play.scheduler.roster.idle_seconds, self.ask)
+            return
+        self._play.idle[self] = None
+        self._then(arrives + self._play.poll_seconds, self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        if self in self._play.idle:
+            del self._play.idle[self]
+            self.ask()
 
     def _fetch(self) -> None:
         """Fetch the arrays of the task that waits longest."""
@@ -246,7 +322,7 @@ class _Worker:
         self._running = ""
         self._start()
         if task is None:
-            self._lease()
+            self.ask()
             return
         if play.scheduler.complete(self._id, id, id) == "first":
             play.busy += seconds

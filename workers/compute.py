@@ -77,7 +77,7 @@ def _in_parts(context: Context, task: Task) -> Arrays:
     except Exception as error:
         if not out_of_memory(error):
             raise
-        halves = task.program.halves(task.shared, task.own)
+        halves = task.program.halves(tuple(map(np.asarray, task.shared)), task.own)
         if halves is None:
             reason = f"too little memory for the {task}, which cannot be halved: {error}"
             raise MemoryError(reason) from error

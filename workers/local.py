@@ -1,7 +1,11 @@
 """Tasks computed in this process."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
+from stillhouse.data.pixel_images import PixelImages
 from stillhouse.kernels.kernel import Kernel
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.kernel_regression.tiled import TiledComputer
@@ -21,7 +25,22 @@ class LocalRunner:
 
     def results(self, tasks: Sequence[Task]) -> Iterator[Arrays]:
         """Compute tasks, each when its results are asked for."""
-        return (run_task(self.context, task) for task in tasks)
+        kept: dict[tuple[int, int], np.ndarray] = {}
+        for task in tasks:
+            pixels = {_place(x): x for x in task.shared if isinstance(x, PixelImages)}
+            # Tasks that follow each other often have one set in common, made into images once.
+            kept = {
+                place: kept[place] if place in kept else np.asarray(x)
+                for place, x in pixels.items()
+            }
+            shared = tuple(
+                kept[_place(x)] if isinstance(x, PixelImages) else x for x in task.shared
+            )
+            yield run_task(self.context, dataclasses.replace(task, shared=shared))
+
+
+def _place(images: PixelImages) -> tuple[int, int]:
+    return images.pixels.ctypes.data, len(images)
 
 
 class LocalComputer(TiledComputer):

@@ -12,7 +12,7 @@ from stillhouse.launch.calibration import (
 from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
 from stillhouse.launch.feature_plan import Comparison, compare_features
-from stillhouse.launch.fleet import FleetPlan, plan_fleet
+from stillhouse.launch.fleet import FleetPlan, better_tiles, plan_fleet
 from stillhouse.launch.job import Job
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.progress import short_time
@@ -41,18 +41,21 @@ def run(config: PlanConfig) -> int:
         by_tiles = isinstance(config.own, KernelSettings) and not job.cost.passes
         calibration = calibrate(job) if by_tiles else calibrate_steps(job)
         both = compare_features(job, calibration)
-    workers, fleet = config.engine.workers, None
+    workers, fleet, better = config.engine.workers, None, None
     if workers > 1:
         fleet = plan_fleet(job, calibration, workers)
+        better = better_tiles(job, calibration, workers)
     if config.output.json:
         print(
             json.dumps(
-                _as_json(job, calibration, available) | _fleet_json(fleet) | _both_json(both)
+                _as_json(job, calibration, available)
+                | _fleet_json(fleet, better)
+                | _both_json(both)
             )
         )
     else:
         lines = [*_sizes(job, available), *_times(job, calibration), *_fleet_lines(job, fleet)]
-        lines += _both_lines(both)
+        lines += [*_better_lines(better), *_both_lines(both)]
         lines += _audit_lines(job, calibration)
         print("\n".join(lines))
     return 0
@@ -135,7 +138,17 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
 
 
-def _fleet_json(fleet: FleetPlan | None) -> dict[str, object]:
+def _better_lines(better: tuple[int, FleetPlan] | None) -> list[str]:
+    if better is None:
+        return []
+    elements, fleet = better
+    return [
+        f"tiles            --tile_elements={elements} keeps them busy {fleet.busy_share:.0%} of "
+        f"the time, about {short_time(fleet.seconds)} a step"
+    ]
+
+
+def _fleet_json(fleet: FleetPlan | None, better: tuple[int, FleetPlan] | None) -> dict[str, object]:
     if fleet is None:
         return {}
     return {
@@ -146,6 +159,7 @@ def _fleet_json(fleet: FleetPlan | None) -> dict[str, object]:
         "step_bytes_up": fleet.bytes_up,
         "step_bytes_least": fleet.least_bytes,
         "step_bytes_ratio": fleet.ratio,
+        "better_tile_elements": None if better is None else better[0],
     }
 
 

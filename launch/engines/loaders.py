@@ -16,6 +16,7 @@ import numpy as np
 from absl import logging
 
 from stillhouse.data.batches import TargetBatches
+from stillhouse.data.pixel_images import Images
 from stillhouse.launch.job import Job
 from stillhouse.server.checkpoints import CheckpointStore
 
@@ -47,6 +48,11 @@ class LoadedBatches(TargetBatches):
         """Return the target batch of a step: the one that came, or made here, the same bits."""
         found = self.arrivals.take(step)
         return super().batch(step) if found is None else found
+
+    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
+        """Return it as `batch` does; one that came is no pixels any more."""
+        found = self.arrivals.take(step)
+        return super().pixel_batch(step) if found is None else found
 
 
 def loaded_batches(batches: TargetBatches, arrivals: "Arrivals") -> LoadedBatches:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stillhouse.data.pixel_images import Images
 from stillhouse.kernels.spec import KernelSpec
 
 
@@ -11,7 +12,8 @@ class KernelComputer(Protocol):
     """Something that computes kernel matrices: this process, or many machines.
 
     A method never knows which. Equal arguments give equal bits, whoever computes them. All
-    arrays are float32; images are `[n, h, w, c]`, in the space in which the kernel sees them.
+    arrays are float32; images are `[n, h, w, c]`, in the space in which the kernel sees them, and
+    those of targets may be the pixels of such.
 
     Attributes:
         elements: the kernel elements computed so far. A symmetric matrix `[n, n]` has
@@ -21,7 +23,7 @@ class KernelComputer(Protocol):
     elements: int
 
     def forward(
-        self, spec: KernelSpec, x_s: np.ndarray, x_t: np.ndarray
+        self, spec: KernelSpec, x_s: np.ndarray, x_t: Images
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return K_ss `[s, s]` and K_ts `[t, s]`."""
         ...
@@ -30,7 +32,7 @@ class KernelComputer(Protocol):
         self,
         spec: KernelSpec,
         x_s: np.ndarray,
-        x_t: np.ndarray,
+        x_t: Images,
         g_ss: np.ndarray,
         g_ts: np.ndarray,
     ) -> np.ndarray:
@@ -44,6 +46,6 @@ class KernelComputer(Protocol):
         """Return the symmetric kernel of `x` with itself, `[n, n]`."""
         ...
 
-    def cross(self, spec: KernelSpec, x: np.ndarray, x_s: np.ndarray) -> np.ndarray:
+    def cross(self, spec: KernelSpec, x: Images, x_s: np.ndarray) -> np.ndarray:
         """Return the kernel of `x` with `x_s`, `[n, s]`. Callers stream long `x` in chunks."""
         ...

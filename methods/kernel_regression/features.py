@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stillhouse.data.pixel_images import Images
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.architecture import Dense
 from stillhouse.kernels.spec import KernelSpec
@@ -47,8 +48,8 @@ class FeatureTasks:
     width: int
     runner: TaskRunner
 
-    def features(self, seeds: Sequence[int], *images: np.ndarray) -> list[Features]:
-        """Return for each set of images `[n, h, w, c]` its features by each network."""
+    def features(self, seeds: Sequence[int], *images: Images) -> list[Features]:
+        """Return for each set of images `[n, h, w, c]`, or pixels, its features by each network."""
         program = RandomFeatures(self.spec, self.width)
         tasks = [Task(program, images, (_own(seed),)) for seed in seeds]
         by_network = list(self.runner.results(tasks))
@@ -118,13 +119,13 @@ class FeatureComputer:
         found = self._of_support(spec, x)
         return self._tasks(spec).kernel(found, found).astype(np.float32)
 
-    def cross(self, spec: KernelSpec, x: np.ndarray, x_s: np.ndarray) -> np.ndarray:
+    def cross(self, spec: KernelSpec, x: Images, x_s: np.ndarray) -> np.ndarray:
         """Return the kernel of `x` with `x_s`, float32 `[n, s]`."""
         (found,) = self._tasks(spec).features(self._seeds, np.asarray(x, np.float32))
         return self._tasks(spec).kernel(found, self._of_support(spec, x_s)).astype(np.float32)
 
     def forward(
-        self, spec: KernelSpec, x_s: np.ndarray, x_t: np.ndarray
+        self, spec: KernelSpec, x_s: np.ndarray, x_t: Images
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return K_ss `[s, s]` and K_ts `[t, s]`, float32."""
         return self.gram(spec, x_s), self.cross(spec, x_t, x_s)
@@ -133,7 +134,7 @@ class FeatureComputer:
         self,
         spec: KernelSpec,
         x_s: np.ndarray,
-        x_t: np.ndarray,
+        x_t: Images,
         g_ss: np.ndarray,
         g_ts: np.ndarray,
     ) -> np.ndarray:

@@ -22,6 +22,7 @@ from stillhouse.methods.programs import Context
 if TYPE_CHECKING:
     from stillhouse.methods.kernel_regression.computer import KernelComputer
     from stillhouse.methods.kernel_regression.evaluation import KrrScoring
+    from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
 KERNELS = ("ntk", "nngp")
 TARGETS = 1000
@@ -68,6 +69,9 @@ class KernelSettings(Method):
         target_batch: images a step learns from; None for 1,000 or as many as there are.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
         corruption: the share of the pixels that stay noise.
+        tile_elements: kernel elements of a task; None for what suits the kernel.
+        workers_planned: choose these for so many workers; None to choose nothing.
+        worker_speed: kernel elements that one of them computes in a second; None to measure here.
     """
 
     architecture: str = option("convnet", "the infinitely wide network", choices=ARCHITECTURES)
@@ -87,6 +91,23 @@ class KernelSettings(Method):
         1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
     )
     corruption: float = corruption_option()
+    tile_elements: int | None = option(
+        None,
+        "kernel elements of a task, about; more for fast workers, fewer for many; part of what a "
+        "run is (default: what a processor core computes in seconds)",
+        check=at_least(16),
+    )
+    workers_planned: int | None = option(
+        None,
+        "choose --tile_elements, once, so that so many workers are the busiest",
+        check=at_least(1),
+    )
+    worker_speed: float | None = option(
+        None,
+        "with --workers_planned: kernel elements that a worker computes in a second, there and "
+        "back (default: as many as this machine does)",
+        check=positive,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,8 +166,19 @@ class KernelSettings(Method):
             "b_std": self.b_std,
             "global_pool": self.global_pool,
             "regularisation": self.regularisation,
-            **changed(self, "corruption"),
+            **changed(self, "corruption", "tile_elements"),
         }
+
+    def check_given(self, given: frozenset[str]) -> None:
+        """Check flags that take each other's place, or need each other."""
+        if {"tile_elements", "workers_planned"} <= given:
+            raise ValueError(
+                "`--tile_elements` and `--workers_planned` take each other's place; give one"
+            )
+        if "worker_speed" in given and "workers_planned" not in given:
+            raise ValueError(
+                "`--worker_speed` is that of the workers of --workers_planned: give both"
+            )
 
     def recipe(self) -> Recipe:
         """Return KRR with the first kernel and the ridge."""
@@ -166,6 +198,12 @@ class KernelSettings(Method):
         """Return the cost with that of the sample of training images that is scored at the end."""
         forward = cost.forward_elements + step_elements(support, targets)
         return dataclasses.replace(cost, forward_elements=forward)
+
+    def computer(self, problem: Problem) -> "TiledComputer":
+        """Return what computes the kernels of a problem, in tiles."""
+        from stillhouse.methods.kernel_regression.tiled import TiledComputer
+
+        return TiledComputer(problem.runner, self.tile_elements)
 
     def scoring(self, problem: Problem, computer: "KernelComputer") -> "KrrScoring":
         """Return what scores the set."""

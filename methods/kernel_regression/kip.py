@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from stillhouse.data.batches import TargetBatches
+from stillhouse.data.pixel_images import Images
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Support
@@ -99,7 +100,7 @@ def kip_step(
     config: KipConfig,
     state: SupportState,
     computer: KernelComputer,
-    x_t: np.ndarray,
+    x_t: Images,
     y_t: np.ndarray,
 ) -> tuple[SupportState, StepMetrics]:
     """Take one step: kernels, the loss and its cotangents, the gradient, Adam.
@@ -108,7 +109,7 @@ def kip_step(
         config: the parameters of the run.
         state: where the step starts; it is not changed.
         computer: who computes the kernels.
-        x_t: the target batch, float32 `[t, h, w, c]`.
+        x_t: the target batch, float32 `[t, h, w, c]`, or the pixels of one.
         y_t: its labels, centred one-hot, float32 `[t, k]`.
 
     Raises:
@@ -179,7 +180,7 @@ class Kip(LearnedSupport):
 
     def advance(self, state: SupportState, step: int) -> tuple[SupportState, dict[str, float]]:
         """Return the state after step `step`, and what it measured."""
-        x_t, y_t = self.batches.batch(state.step)
+        x_t, y_t = self.batches.pixel_batch(state.step)
         state, metrics = kip_step(self.config, state, self.computer, x_t, y_t)
         return state, {"loss": metrics.loss, "accuracy": metrics.accuracy}
 

@@ -90,7 +90,6 @@ class KipSettings(KernelSettings):
     def algorithm(self, problem: Problem) -> Algorithm[Any]:
         """Return KIP on a problem."""
         from stillhouse.methods.kernel_regression.kip import Kip, KipConfig
-        from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
         config = KipConfig(
             tuple(self.kernels().values()),
@@ -103,7 +102,7 @@ class KipSettings(KernelSettings):
             loss=self.loss,
             corruption=self.corrupted_by(problem),
         )
-        computer = TiledComputer(problem.runner)
+        computer = self.computer(problem)
         scoring = self.scoring(problem, computer)
         kip = Kip(
             *(config, problem.targets, computer, problem.start, scoring),
@@ -149,6 +148,7 @@ class KipSettings(KernelSettings):
 
     def check_given(self, given: frozenset[str]) -> None:
         """Check flags that take each other's place."""
+        super().check_given(given)
         for name in ("architecture", "depth"):
             if {name, "ensemble"} <= given:
                 raise ValueError(f"`--{name}` and `--ensemble` take each other's place; give one")

@@ -67,10 +67,9 @@ class LabelSolveSettings(KernelSettings):
     def algorithm(self, problem: Problem) -> Algorithm[Any]:
         """Return Label Solve on a problem."""
         from stillhouse.methods.kernel_regression.label_solve import LabelSolve
-        from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
         (spec,) = self.kernels().values()
-        exact = TiledComputer(problem.runner)
+        exact = self.computer(problem)
         computer: KernelComputer = exact
         if self.approximate is not None:
             from stillhouse.methods.kernel_regression.features import FeatureComputer

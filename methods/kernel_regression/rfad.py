@@ -116,7 +116,7 @@ class Rfad(LearnedSupport):
             targets, y_t = self._kept(group, state.step)
             (support,) = self.tasks.features(seeds, state.images)
         else:
-            x_t, y_t = self.batches.batch(state.step)
+            x_t, y_t = self.batches.pixel_batch(state.step)
             support, targets = self.tasks.features(seeds, state.images, x_t)
         K_ss = self.tasks.kernel(support, support)
         ridge = regress(config, state, K_ss, self.tasks.kernel(targets, support), y_t)
@@ -131,7 +131,7 @@ class Rfad(LearnedSupport):
             oldest = step // self.config.redraw
             for gone in [number for number in self.cache if number < oldest]:
                 del self.cache[gone]
-            x_t, y_t = self.batches.batch(group)
+            x_t, y_t = self.batches.pixel_batch(group)
             (found,) = self.tasks.features(self.config.seeds(group), x_t)
             self.cache[group] = found, y_t
         return self.cache[group]

@@ -116,7 +116,6 @@ class RfadSettings(KernelSettings):
         """Return RFAD on a problem."""
         from stillhouse.methods.kernel_regression.features import FeatureTasks
         from stillhouse.methods.kernel_regression.rfad import Rfad, RfadConfig
-        from stillhouse.methods.kernel_regression.tiled import TiledComputer
 
         (spec,) = self.kernels().values()
         config = RfadConfig(
@@ -130,7 +129,7 @@ class RfadSettings(KernelSettings):
             rule=self.optimiser,
             corruption=self.corrupted_by(problem),
         )
-        scoring = self.scoring(problem, TiledComputer(problem.runner))
+        scoring = self.scoring(problem, self.computer(problem))
         tasks = FeatureTasks(spec, self.width, problem.runner)
         return Rfad(
             *(config, problem.targets, tasks, problem.start, scoring),
@@ -153,6 +152,7 @@ class RfadSettings(KernelSettings):
 
     def check_given(self, given: frozenset[str]) -> None:
         """Check that loaders are not asked for batches that are kept."""
+        super().check_given(given)
         if "loaders" in given and self.cached_groups:
             raise ValueError(
                 "`--loaders` prepare the batch of the next step, and --cached_groups keeps those "

@@ -1,11 +1,13 @@
 """Kernel matrices and their derivatives in tiles, whoever computes them."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
+from stillhouse.data.pixel_images import Images, PixelImages
 from stillhouse.kernels.spec import KernelSpec
-from stillhouse.kernels.tiling import Tile, cross_tiles, gram_tiles, plan_tiles, tile_elements
+from stillhouse.kernels.tiling import Tile, tiles_of_step, tiles_of_targets
 from stillhouse.methods.programs import (
     ArrayType,
     KernelBlock,
@@ -26,26 +28,29 @@ class TiledComputer:
 
     Args:
         runner: computes the tasks.
+        tile_elements: about how many kernel elements a tile is to hold, where that is not left to
+            the kernel; the bits of a sum go with it.
 
     Attributes:
         elements: the kernel elements computed so far; the backward pass counts like a forward one.
     """
 
-    def __init__(self, runner: TaskRunner) -> None:
+    def __init__(self, runner: TaskRunner, tile_elements: int | None = None) -> None:
         self.elements = 0
         self._runner = runner
+        self._asked = tile_elements
 
     def forward(
-        self, spec: KernelSpec, x_s: np.ndarray, x_t: np.ndarray
+        self, spec: KernelSpec, x_s: np.ndarray, x_t: Images
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return K_ss `[s, s]` and K_ts `[t, s]`, float32.
 
         Raises:
             ValueError: if the images are not `[n, h, w, c]` of one size, or too small.
         """
-        x_s, x_t = _same_size(spec, x_s, x_t)
-        tiles = plan_tiles(len(x_s), len(x_t), elements=_elements(spec, x_s))
-        matrices = self._matrices(spec, tiles, x_s, x_t)
+        s, t = _same_size(spec, x_s, x_t)
+        tiles = tiles_of_step(spec, _shape(s), len(s), len(t), asked=self._asked)
+        matrices = self._matrices(spec, tiles, s, t)
         return matrices["ss"], matrices["ts"]
 
     def gram(self, spec: KernelSpec, x: np.ndarray) -> np.ndarray:
@@ -54,25 +59,25 @@ class TiledComputer:
         Raises:
             ValueError: if the images are not `[n, h, w, c]`, or too small.
         """
-        (x,) = _same_size(spec, x)
-        tiles = gram_tiles(len(x), elements=_elements(spec, x))
-        return self._matrices(spec, tiles, x, x[:0])["ss"]
+        (images,) = _same_size(spec, x)
+        tiles = tiles_of_step(spec, _shape(images), len(images), 0, asked=self._asked)
+        return self._matrices(spec, tiles, images, images[:0])["ss"]
 
-    def cross(self, spec: KernelSpec, x: np.ndarray, x_s: np.ndarray) -> np.ndarray:
+    def cross(self, spec: KernelSpec, x: Images, x_s: np.ndarray) -> np.ndarray:
         """Return the kernel of `x` with `x_s`, float32 `[n, s]`.
 
         Raises:
             ValueError: if the images are not `[n, h, w, c]` of one size, or too small.
         """
-        x, x_s = _same_size(spec, x, x_s)
-        tiles = cross_tiles(len(x), len(x_s), elements=_elements(spec, x))
-        return self._matrices(spec, tiles, x_s, x)["ts"]
+        t, s = _same_size(spec, x, x_s)
+        tiles = tiles_of_targets(spec, _shape(t), len(s), len(t), asked=self._asked)
+        return self._matrices(spec, tiles, s, t)["ts"]
 
     def backward(
         self,
         spec: KernelSpec,
         x_s: np.ndarray,
-        x_t: np.ndarray,
+        x_t: Images,
         g_ss: np.ndarray,
         g_ts: np.ndarray,
     ) -> np.ndarray:
@@ -81,15 +86,15 @@ class TiledComputer:
         Raises:
             ValueError: if shapes do not agree, or the images are too small.
         """
-        x_s, x_t = _same_size(spec, x_s, x_t)
-        s, t = len(x_s), len(x_t)
+        support, targets = _same_size(spec, x_s, x_t)
+        s, t = len(support), len(targets)
         for name, g, shape in (("g_ss", g_ss, (s, s)), ("g_ts", g_ts, (t, s))):
             if np.shape(g) != shape:
                 raise ValueError(f"`{name}` must be {list(shape)}, got shape {np.shape(g)}")
         g_ss, g_ts = np.asarray(g_ss, np.float32), np.asarray(g_ts, np.float32)
-        tiles = plan_tiles(s, t, elements=_elements(spec, x_s))
-        tasks = [_backward_task(spec, tile, x_s, x_t, g_ss, g_ts) for tile in tiles]
-        total = np.zeros(x_s.shape, np.float64)
+        tiles = tiles_of_step(spec, _shape(support), s, t, asked=self._asked)
+        tasks = [_backward_task(spec, tile, support, targets, g_ss, g_ts) for tile in tiles]
+        total = np.zeros(support.shape, np.float64)
         for tile, parts in zip(tiles, self._runner.results(tasks), strict=True):
             for (start, stop), part in zip(_support_spans(tile), parts, strict=True):
                 total[start:stop] += part
@@ -97,7 +102,7 @@ class TiledComputer:
         return total.astype(np.float32)
 
     def _matrices(
-        self, spec: KernelSpec, tiles: tuple[Tile, ...], x_s: np.ndarray, x_t: np.ndarray
+        self, spec: KernelSpec, tiles: tuple[Tile, ...], x_s: Images, x_t: Images
     ) -> dict[str, np.ndarray]:
         """Return K_ss and K_ts, as far as there are tiles of them."""
         s, t = len(x_s), len(x_t)
@@ -113,7 +118,10 @@ class TiledComputer:
 
 
 def outline_step(
-    spec: KernelSpec, tiles: Iterable[Tile], image_shape: tuple[int, int, int]
+    spec: KernelSpec,
+    tiles: Iterable[Tile],
+    image_shape: tuple[int, int, int],
+    target_bytes: int = 4,
 ) -> tuple[list[Outline], list[Outline]]:
     """Return the tasks of the two passes of a step before there are any images.
 
@@ -121,15 +129,19 @@ def outline_step(
         spec: the kernel.
         tiles: of K_ss and K_ts.
         image_shape: height, width and channels of an image.
+        target_bytes: of a value of a target image, as it travels.
     """
     forward, backward = [], []
+    of_target = target_bytes * math.prod(image_shape)
     for tile in tiles:
         n1, n2 = tile.rows[1] - tile.rows[0], tile.cols[1] - tile.cols[0]
-        images = {f"{tile.matrix[0]}{tile.rows}": ArrayType((n1, *image_shape))}
+        rows = f"{tile.matrix[0]}{tile.rows}"
+        images = {rows: ArrayType((n1, *image_shape))}
+        coded = {rows: n1 * of_target} if tile.matrix == "ts" else {}
         if tile.kind == "cross":
             images[f"s{tile.cols}"] = ArrayType((n2, *image_shape))
-        forward.append(Outline(_forward(spec, tile), images))
-        backward.append(Outline(_backward(spec, tile), images, (ArrayType((n1, n2)),)))
+        forward.append(Outline(_forward(spec, tile), images, coded=coded))
+        backward.append(Outline(_backward(spec, tile), images, (ArrayType((n1, n2)),), coded))
     return forward, backward
 
 
@@ -147,8 +159,8 @@ def _backward(spec: KernelSpec, tile: Tile) -> Program:
 def _backward_task(
     spec: KernelSpec,
     tile: Tile,
-    x_s: np.ndarray,
-    x_t: np.ndarray,
+    x_s: Images,
+    x_t: Images,
     g_ss: np.ndarray,
     g_ts: np.ndarray,
 ) -> Task:
@@ -160,7 +172,7 @@ def _backward_task(
     return Task(_backward(spec, tile), _images(tile, x_s, x_t), (g,))
 
 
-def _images(tile: Tile, x_s: np.ndarray, x_t: np.ndarray) -> tuple[np.ndarray, ...]:
+def _images(tile: Tile, x_s: Images, x_t: Images) -> tuple[Images, ...]:
     if tile.kind == "gram":
         return (x_s[slice(*tile.rows)],)
     return (x_t if tile.matrix == "ts" else x_s)[slice(*tile.rows)], x_s[slice(*tile.cols)]
@@ -173,20 +185,21 @@ def _support_spans(tile: Tile) -> tuple[tuple[int, int], ...]:
     return (tile.rows,) if tile.kind == "gram" else (tile.rows, tile.cols)
 
 
-def _elements(spec: KernelSpec, x: np.ndarray) -> int:
+def _shape(x: Images) -> tuple[int, int, int]:
     _, h, w, c = x.shape
-    return tile_elements(spec, (h, w, c))
+    return h, w, c
 
 
-def _same_size(spec: KernelSpec, *images: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the images as float32, having checked that they make a kernel."""
+def _same_size(spec: KernelSpec, *images: Images) -> tuple[Images, ...]:
+    """Return the images as float32, or as pixels, having checked that they make a kernel."""
+    images = tuple(x if isinstance(x, PixelImages) else np.asarray(x, np.float32) for x in images)
     for x in images:
-        if np.ndim(x) != 4 or not np.size(x):
-            raise ValueError(f"images must be [n, h, w, c], got an array of shape {np.shape(x)}")
+        if len(x.shape) != 4 or not math.prod(x.shape):
+            raise ValueError(f"images must be [n, h, w, c], got an array of shape {x.shape}")
         if x.shape[1:] != images[0].shape[1:]:
             raise ValueError(
                 "both sets of images must be of one height, width and channels, got "
                 f"{images[0].shape[1:]} and {x.shape[1:]}"
             )
     spec.architecture.check_image(images[0].shape[1], images[0].shape[2])
-    return tuple(np.asarray(x, np.float32) for x in images)
+    return images

@@ -8,7 +8,9 @@ from stillhouse.kernels.tiling import (
     cross_tiles,
     gram_tiles,
     plan_tiles,
+    tall_tiles,
     tile_elements,
+    tiles_of_step,
 )
 
 _SIZES = [(1, 0), (1, 1), (10, 5000), (17, 300), (100, 1000), (181, 40), (500, 5000)]
@@ -47,6 +49,42 @@ def test_few_support_images_are_all_in_each_tile_of_several():
     assert {tile.cols for tile in tiles} == {(0, 10)}
     assert 5 <= len(tiles) <= 20
     assert len(gram_tiles(10)) == 1
+
+
+@pytest.mark.parametrize("elements", [300, 2877, 39_000, 10**9])
+@pytest.mark.parametrize(("support", "targets"), _SIZES)
+def test_tiles_that_were_asked_for_are_all_but_equal_and_cover_all_targets_once(
+    support, targets, elements
+):
+    tiles = tall_tiles(targets, support, elements=elements)
+    covered = np.zeros((targets, support), int)
+    for tile in tiles:
+        covered[slice(*tile.rows), slice(*tile.cols)] += 1
+    assert (covered == 1).all()
+    assert max((tile.elements for tile in tiles), default=0) < 1.5 * elements
+    if (support, targets, elements) == (500, 5000, 39_000):
+        assert min(tile.elements for tile in tiles) > 0.7 * elements
+
+
+def test_fewer_bytes_move_by_tall_tiles():
+    """Column images go down and their gradients come back as float32, rows go down as bytes."""
+
+    def images(tiles):
+        spans = ((tile.rows[1] - tile.rows[0], tile.cols[1] - tile.cols[0]) for tile in tiles)
+        return sum(rows / 4 + 2 * columns for rows, columns in spans)
+
+    square, tall = cross_tiles(5000, 500, elements=39_000), tall_tiles(5000, 500, elements=39_000)
+    assert abs(len(square) - len(tall)) <= 5
+    assert images(tall) < 0.75 * images(square)
+
+
+def test_a_size_that_is_asked_for_takes_the_place_of_the_kernel_s():
+    spec, shape = KernelSpec(convnet()), (32, 32, 3)
+    usual = plan_tiles(500, 5000, elements=tile_elements(spec, shape))
+    assert tiles_of_step(spec, shape, 500, 5000) == usual
+    asked = tiles_of_step(spec, shape, 500, 5000, asked=40_000)
+    assert len(asked) < len(usual) // 10
+    assert sum(tile.elements for tile in asked) == sum(tile.elements for tile in usual)
 
 
 def test_a_tile_of_dear_elements_has_fewer():

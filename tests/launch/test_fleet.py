@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from stillhouse.kernels import KernelSpec, convnet, fc
-from stillhouse.launch.fleet import StepSizes, plan_step
+from stillhouse.launch.fleet import StepSizes, best_tile_elements, plan_step
 
 # KIP with 50 images of each of ten classes, and a batch as in the papers.
 PAPER = StepSizes(KernelSpec(convnet()), (32, 32, 3), 500, 5000)
@@ -49,3 +49,30 @@ def test_labels_need_one_pass():
     labels = planned(dataclasses.replace(SMALL, learns_images=False), 4, backward=0.0)
     assert labels.seconds < images.seconds
     assert labels.bytes_up == 4 * 1000 * 10
+
+
+# Workers of 250,000 kernel elements a second, there and back, and target images as bytes.
+FAST = 4e-6
+FLEET = dataclasses.replace(PAPER, target_bytes=1)
+
+
+def of_a_fleet(workers):
+    """A step by the tiles that are chosen for so many fast workers."""
+    elements = best_tile_elements(FLEET, workers, forward=FAST, backward=FAST)
+    chosen = dataclasses.replace(FLEET, tile_elements=elements)
+    return planned(chosen, workers, forward=FAST, backward=FAST)
+
+
+def test_fast_workers_are_busy_with_tiles_that_are_chosen_for_them():
+    plans = {workers: of_a_fleet(workers) for workers in (16, 64, 256)}
+    assert plans[16].busy_share >= 0.85
+    assert plans[64].busy_share >= 0.60
+    # More of them are no slower, though beyond a hundred no faster either.
+    assert plans[16].seconds > plans[64].seconds > 0.99 * plans[256].seconds
+    usual = planned(PAPER, 64, forward=FAST, backward=FAST)
+    assert usual.busy_share < 0.5 * plans[64].busy_share
+    assert usual.bytes_down + usual.bytes_up > 3 * (plans[64].bytes_down + plans[64].bytes_up)
+
+
+def test_slow_workers_keep_the_usual_tiles():
+    assert best_tile_elements(FLEET, 4, forward=1e-3, backward=2e-3) is None

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import stillhouse
+from stillhouse.data.pixel_images import seen_through
+from stillhouse.data.transforms import fit_transform
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.kernel_regression.tiled import TiledComputer
@@ -116,6 +118,19 @@ def test_two_workers_give_the_bits_of_one_process(service, pool, workers, proble
         time.sleep(0.01)
     assert [one.end for one in done] == ["finished"] * 2
     assert sum(one.work["kernel elements"] for one in done) >= computer.elements
+
+
+def test_pixels_travel_as_such_and_give_the_same_bits(service, pool, workers, problem):
+    x_s = problem[0]
+    pixels = np.random.default_rng(1).integers(0, 256, (700, *x_s.shape[1:]), np.uint8)
+    x_t = seen_through(fit_transform("standardise", pixels), pixels)
+    workers(service, service)
+    found = TiledComputer(pool).cross(_SPEC, x_t, x_s)
+    np.testing.assert_array_equal(
+        found, LocalComputer("xla", threads=1).cross(_SPEC, np.asarray(x_t), x_s)
+    )
+    tables = 2**10 * 4
+    assert service.traffic["down"] < 2 * (x_s.nbytes + pixels.nbytes + tables)
 
 
 @pytest.mark.parametrize("method", ["fetch", "lease", "complete", "heartbeat"])

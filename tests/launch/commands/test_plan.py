@@ -65,8 +65,8 @@ def test_with_workers_it_plays_a_step(stillhouse, small):
     plan = json.loads(stillhouse("plan", *small, "--workers=4", "--json").out)
     assert plan["workers"] == 4 and 0 < plan["busy_share"] <= 1 and plan["step_seconds"] > 0
     moved = plan["step_bytes_down"] + plan["step_bytes_up"]
-    # Support and targets of 6 x 6 pixels.
-    assert plan["step_bytes_least"] == (4 * 3 + 192) * 36 * 4
+    # Support and targets of 6 x 6 pixels, the latter a byte each.
+    assert plan["step_bytes_least"] == (4 * 3 * 4 + 192) * 36
     assert plan["step_bytes_ratio"] == pytest.approx(moved / plan["step_bytes_least"])
 
 

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 
+from stillhouse.data.pixel_images import PixelImages, seen_through
+from stillhouse.data.transforms import fit_transform
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.kernel import kernel
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.kernel_regression.tiled import TiledComputer
 from stillhouse.methods.programs import Context, KernelBlock, KernelGram
 from stillhouse.methods.tasks import check_results, run_task
+from stillhouse.workers.local import LocalRunner
 
 _SPEC = KernelSpec(fc(1))
 
@@ -67,6 +70,33 @@ def test_forward_is_gram_and_cross(runner):
     K_ss, K_ts = computer.forward(_SPEC, _X_S, _X_T)
     np.testing.assert_array_equal(K_ss, computer.gram(_SPEC, _X_S))
     np.testing.assert_array_equal(K_ts, computer.cross(_SPEC, _X_T, _X_S))
+
+
+def test_pixels_give_the_bits_of_their_images(runner):
+    pixels = np.random.default_rng(5).integers(0, 256, (_T, 3, 3, 1), np.uint8)
+    x_t = seen_through(fit_transform("standardise", pixels), pixels)
+    assert isinstance(x_t, PixelImages)
+
+    def found(images):
+        computer = TiledComputer(LocalRunner(Context()))
+        matrices = computer.forward(_SPEC, _X_S, images)
+        return *matrices, computer.backward(_SPEC, _X_S, images, _G_SS, _G_TS)
+
+    expected = found(np.asarray(x_t))
+    for one, other in zip(found(x_t), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # And by workers, of whom each task is sent a slice of the pixels.
+    by_others = TiledComputer(runner).forward(_SPEC, _X_S, x_t)
+    for one, other in zip(by_others, expected, strict=False):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_tiles_of_a_size_that_was_asked_for_give_the_same_numbers(runner):
+    usual, asked = TiledComputer(Elsewhere()), TiledComputer(runner, 20_000)
+    one, other = (c.backward(_SPEC, _X_S, _X_T, _G_SS, _G_TS) for c in (usual, asked))
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * np.abs(one).max())
+    assert max(task.work for task in runner.tasks) < 30_000
+    assert asked.elements == usual.elements
 
 
 def test_what_is_wrong_is_said_before_a_task_is_made(runner):
