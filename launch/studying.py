@@ -97,6 +97,10 @@ def prepare_study(config: StudyConfig) -> StudyJob:
     ]
     runner = LocalRunner(Context(_BACKEND, config.compute.threads))
     materials = Materials(sets, pools, dataset, config.data.seed, config.sizes, runner)
+    try:
+        _ = materials.tests
+    except ValueError as error:  # A class may have too few.
+        raise ValueError(f"`--test_images`: {error}") from error
     folder = StudyFolder(Path(config.data.out).expanduser(), materials)
     folder.check(list(studies))
     return StudyJob(config, materials, studies, folder, _BACKEND, runner)

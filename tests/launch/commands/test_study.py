@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from stillhouse.analysis.studies import recognition
+from stillhouse.analysis.studies import pixels, recognition
 from stillhouse.data.distilled import DistilledSet, load_distilled
 from stillhouse.launch.commands import study
 from stillhouse.launch.main import main
+from stillhouse.methods.algorithm import Interrupted
 
 NETWORK = ("--network=mlp", "--width=8", "--depth=1")
 TRAINED = (*NETWORK, "--epochs=3", "--batch_size=48", "--networks=3", "--learning_rate=0.02")
@@ -69,6 +70,26 @@ def test_a_study_leaves_tables_and_a_page_and_is_not_made_again(
         assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1
 
 
+def test_one_that_is_interrupted_begins_again_and_the_others_are_kept(
+    stillhouse, finished, spots, made, tmp_path
+):
+    command = ("study", finished, f"--dataset={spots}", f"--pool={made / 'plain'}", *QUICK)
+    command = (*command, "--only=recognition,pixels")
+
+    def stopped(materials):
+        raise Interrupted
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixels, "compute", stopped)
+        result = stillhouse(*command)
+    assert result.code == 1 and "1 of 2 studies are in study; the same command" in result.err
+    kept = (tmp_path / "study/recognition.json").stat().st_mtime_ns
+    assert not (tmp_path / "study/pixels.json").exists()
+    assert stillhouse(*command).code == 0
+    assert (tmp_path / "study/pixels.json").exists()
+    assert (tmp_path / "study/recognition.json").stat().st_mtime_ns == kept
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -91,9 +112,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(
     assert "agreement compares sets, and takes 2 at least, got 1" in says
     assert "--only=recognition,pixels,mixing,along" in says
     says = refused("study", finished, second, "--only=recognition")
-    assert f"train some first: stillhouse pretrain --dataset={spots} --network=convnet" in says or (
-        "train some first: stillhouse pretrain" in says
-    )
+    assert f"first: stillhouse pretrain --dataset={spots} --width=32 --norm=instance" in says
     says = refused("study", finished, second, "--only=along", f"--pool={made / 'plain'}")
     assert "has no weights along the way" in says
     command = says.split("first: ")[1]
