@@ -12,7 +12,7 @@ from scipy import stats
 
 from stillhouse.analysis.drawing import short
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
-from stillhouse.analysis.studies.asking import Lesson, answers_after, pool_answers
+from stillhouse.analysis.studies.asking import Lesson, answers_after, pool_answers, spread
 from stillhouse.analysis.studies.findings import (
     Finding,
     Section,
@@ -109,13 +109,12 @@ def compute(materials: Materials) -> Table:
     lessons = [Lesson(one, nothing, seed) for one in sets for seed in seeds]
     answers = np.stack(list(answers_after(materials, lessons)))
     by_set = answers.reshape(len(sets), len(seeds), -1)
-    pool = materials.along
-    stopped = pool_answers(materials, pool, tests, pool.steps)
     targets = [float((found == classes).mean()) for found in by_set]
+    steps, stopped = _stopped(materials, targets)
     sizes, parts = _on_parts(materials, targets, classes)
     found = []
     for one, own in zip(sets, by_set, strict=True):
-        stages = [nearest(own, along, pool.steps, classes) for along in stopped]
+        stages = [nearest(own, along, steps, classes) for along in stopped]
         others = [
             nearest(own, part[None], (size,), classes)
             for size, part in zip(sizes, parts, strict=True)
@@ -161,6 +160,30 @@ def nearest(
         return None
     at, accuracy, agreement = np.mean(found, axis=0)
     return Match(round(at), float(accuracy), float(agreement))
+
+
+def _stopped(materials: Materials, targets: Sequence[float]) -> tuple[list[int], np.ndarray]:
+    """Return steps of training on all real images, and the answers there `[networks, t, n]`.
+
+    Networks are asked now and then, and after every step that the pool has where the accuracy of a
+    set is passed: there it rises fast.
+    """
+    pool, (tests, classes) = materials.along, materials.tests
+    coarse = spread(pool.steps, materials.sizes.snapshots)
+    first = pool_answers(materials, pool, tests, coarse)
+    accuracies = (first == classes).mean(axis=2)
+    wanted: set[int] = set()
+    for target in targets:
+        for nearest_step in np.abs(accuracies - target).argmin(axis=1):
+            low = coarse[max(nearest_step - 1, 0)]
+            high = coarse[min(nearest_step + 1, len(coarse) - 1)]
+            wanted |= {step for step in pool.steps if low < step < high}
+    fine = sorted(wanted - set(coarse))
+    if not fine:
+        return coarse, first
+    order = np.argsort([*coarse, *fine])
+    found = np.concatenate([first, pool_answers(materials, pool, tests, fine)], axis=1)
+    return sorted([*coarse, *fine]), found[:, order]
 
 
 def _on_parts(

@@ -8,7 +8,7 @@ from scipy import stats
 
 from stillhouse.analysis.drawing import short
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
-from stillhouse.analysis.studies.asking import in_turn, pool_answers
+from stillhouse.analysis.studies.asking import in_turn, pool_answers, spread
 from stillhouse.analysis.studies.findings import (
     Finding,
     Section,
@@ -59,7 +59,8 @@ class Table:
 def compute(materials: Materials) -> Table:
     """Ask the networks of a pool as they were along their training."""
     pool = materials.along
-    steps = [step for step in pool.steps if step <= materials.sizes.iterations]
+    within = [step for step in pool.steps if step <= materials.sizes.iterations]
+    steps = spread(within, materials.sizes.snapshots)
     tests, test_classes = materials.tests
     names = [*(one.name for one in materials.sets), "real test images"]
     classes = [*(one.classes for one in materials.sets), test_classes]

@@ -96,6 +96,19 @@ def pool_answers(
     return np.stack([np.concatenate(one) for one in found])
 
 
+def spread(steps: Sequence[int], most: int) -> list[int]:
+    """Return at most so many of the steps, evenly spread, the first and the last among them.
+
+    Args:
+        steps: ascending.
+        most: how many, two at least; 0 for all.
+    """
+    if not 0 < most < len(steps):
+        return list(steps)
+    chosen = np.linspace(0, len(steps) - 1, max(most, 2)).round().astype(int)
+    return [steps[index] for index in np.unique(chosen)]
+
+
 def in_turn(images: Sequence[np.ndarray]) -> tuple[np.ndarray, list[slice]]:
     """Return images of several sets as one array float32, and where each of them lies in it."""
     ends = np.cumsum([len(one) for one in images])

@@ -52,11 +52,16 @@ STUDIES = {
         Study(
             "agreement",
             "Agreement with networks trained on real images",
-            (*_TRAINING, "subsets"),
+            (*_TRAINING, "subsets", "snapshots"),
             sets=2,
             trajectories=True,
         ),
-        Study("along", "Along training", ("test_images", "iterations"), trajectories=True),
+        Study(
+            "along",
+            "Along training",
+            ("test_images", "iterations", "snapshots"),
+            trajectories=True,
+        ),
         Study(
             "curvature",
             "Curvature",

@@ -9,6 +9,7 @@ from scipy import stats
 from stillhouse.analysis.drawing import FAINT, short
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
 from stillhouse.analysis.studies.findings import (
+    NOT_SEEN,
     Finding,
     Section,
     by_test,
@@ -108,7 +109,9 @@ def _outside(images: np.ndarray, low: float, high: float) -> np.ndarray:
 def present(table: Table) -> Section:
     """Return what the page says."""
     real = table.real.outside
-    verdicts = [by_test(one.outside - real, one.p) for one in table.sets]
+    verdicts = [
+        by_test(one.outside - real, one.p) if one.outside > real else NOT_SEEN for one in table.sets
+    ]
     low = min(table.sets, key=lambda one: one.outside)
     high = max(table.sets, key=lambda one: one.outside)
     sentence = (

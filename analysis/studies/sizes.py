@@ -33,6 +33,7 @@ class StudySizes(Checked):
         learning_rate: of gradient descent with momentum .9.
         test_images: real images that are answered; 0 for all.
         iterations: how far along the training on real images a study looks.
+        snapshots: of each network along it that are asked; 0 for all.
         real: images a class that are mixed in, as texts.
         subsets: networks on real images alone, for each set that they are to match.
         probes: vectors of each estimate of a trace.
@@ -56,6 +57,12 @@ class StudySizes(Checked):
     )
     iterations: int = option(
         300, "how far along the training on real images to look", check=at_least(1)
+    )
+    snapshots: int = option(
+        60,
+        "weights of each network along that training that are asked, evenly spread; 0: all that "
+        "the pool has",
+        check=at_least(0),
     )
     real: tuple[str, ...] = option(
         ("0", "2", "10", "50", "250"), "real images a class that are mixed in", check=_counts

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_it_counts_what_networks_answer_alike(table, materials):
     assert again == table
     section = agreement.present(table)
     assert all(len(row) == len(section.head) for row in section.rows)
+
+
+def test_fewer_snapshots_find_the_same_steps(materials, table):
+    sizes = dataclasses.replace(materials.sizes, snapshots=4)
+    few = agreement.compute(dataclasses.replace(materials, sizes=sizes))
+    for one, other in zip(table.sets, few.sets, strict=True):
+        assert one.subsets == other.subsets
+        assert len(other.early) >= len(one.early) - 1
 
 
 def matches(*values):

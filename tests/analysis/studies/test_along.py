@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from stillhouse.analysis.studies import along
+from stillhouse.analysis.studies.asking import spread
 from stillhouse.data.records import from_plain, to_plain
 
 
@@ -24,6 +25,14 @@ def test_it_asks_the_networks_as_they_were(materials, pool):
     section = along.present(table)
     assert all(len(row) == len(section.head) for row in section.rows)
     assert "From iteration 4 to 12" in section.findings[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [(0, [0, 2, 4, 6, 8]), (5, [0, 2, 4, 6, 8]), (3, [0, 4, 8]), (2, [0, 8]), (1, [0, 8])],
+)
+def test_snapshots_are_evenly_spread(most, expected):
+    assert spread((0, 2, 4, 6, 8), most) == expected
 
 
 STEPS = tuple(range(0, 301, 20))

@@ -37,4 +37,4 @@ def test_values_outside_are_seen_where_there_are_some(table, materials):
     )
     same = pixels.compute(dataclasses.replace(materials, sets=[inside]))
     assert same.sets[0].outside == 0
-    assert pixels.present(same).findings[0].verdict == "too small to tell"
+    assert pixels.present(same).findings[0].verdict == "not seen"
