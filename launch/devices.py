@@ -58,9 +58,10 @@ def use_threads(threads: int) -> None:
 def use_threads_of(config: "DistillConfig") -> None:
     """Let this process use the threads that its tasks are to have, where their bits go with these.
 
-    Nothing is done where workers compute them, or where the method's bits do not depend on it.
+    So does one that keeps the run while workers compute: what it computes itself is to have the
+    same bits. Nothing is done where the method's bits do not depend on it.
     """
-    if config.engine.engine == "local" and config.own.threads and config.compute.threads:
+    if config.own.threads and config.compute.threads:
         use_threads(config.compute.threads)
 
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from stillhouse.data.batches import TargetBatches
 from stillhouse.launch.job import Job
 from stillhouse.launch.prepare import prepare
-from stillhouse.launch.running import run_job
+from stillhouse.launch.running import run_job, server_kind
 from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.launch.settings.run import DistillConfig
 from stillhouse.launch.settings.study import StudyConfig
 from stillhouse.launch.signals import StopSignals
+from stillhouse.methods.bit_traits import bit_traits
 from stillhouse.server.audit import Audit
 from stillhouse.server.device_kinds import DeviceKinds, kinds_of_folder
 from stillhouse.server.schedule import Progress
@@ -46,13 +47,18 @@ def kinds_for(job: AnyJob) -> DeviceKinds:
     """Return the kinds of device that have computed a job so far, and may from now on.
 
     Raises:
-        ValueError: if its last checkpoint was written by a newer release.
+        ValueError: if its last checkpoint was written by a newer release, or by a server on another
+            kind of computer than this one.
         OSError: if its folder cannot be read.
     """
-    # The networks of a pool are each computed by one worker, and a pool that grows may be mixed;
-    # so may studies.
-    before = kinds_of_folder(job.folder) if isinstance(job, Job) else ()
-    return DeviceKinds(before, any_device=job.config.engine.any_device)
+    any_device = job.config.engine.any_device
+    if not isinstance(job, Job):
+        # The networks of a pool are each computed by one worker, and one that grows may be mixed;
+        # so may studies.
+        return DeviceKinds(any_device=any_device)
+    kinds = kinds_of_folder(job.folder, any_device=any_device)
+    kinds.serve_on(server_kind(bit_traits("cpu")))
+    return kinds
 
 
 def run_any(

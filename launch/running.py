@@ -27,12 +27,9 @@ from stillhouse.launch.job import Job
 from stillhouse.launch.progress import ProgressReporter, short_time
 from stillhouse.launch.signals import StopSignals
 from stillhouse.methods.algorithm import Deserted, Interrupted, NonFiniteStepError
-from stillhouse.methods.device_kind import (
-    computing_kind,
-    device_kind,
-    own_device,
-    processor,
-)
+from stillhouse.methods.bit_traits import bit_traits
+from stillhouse.methods.computing_kind import SERVER, computing_kind
+from stillhouse.methods.device_kind import device_kind, own_device, processor
 from stillhouse.methods.programs import KERNEL_ELEMENTS
 from stillhouse.methods.tasks import Tally, TaskFailedError
 from stillhouse.server.audit import Audit
@@ -137,7 +134,7 @@ def learn(
         folder=job.folder,
         should_stop=should_stop,
         report=report,
-        computed_by=lambda: known.computed,
+        computed_by=known.describe,
         audit=audit,
     )
     audited = audit.describe() if audit is not None else {}
@@ -157,12 +154,24 @@ def _audited(audit: Mapping[str, Any]) -> str:
 
 
 def _kinds_here(job: Job) -> DeviceKinds:
-    """Return the kinds of a run that this process computes."""
-    kinds = DeviceKinds(kinds_of_folder(job.folder), any_device=job.config.engine.any_device)
-    kind = computing_kind(job.backend, device_kind(own_device(job.backend)), processor())
+    """Return the kinds of a run that this process computes.
+
+    Raises:
+        Refusal: if it was begun on another kind.
+    """
+    kinds = kinds_of_folder(job.folder, any_device=job.config.engine.any_device)
+    device = own_device(job.backend)
+    traits = bit_traits(device)
+    kind = computing_kind(job.backend, device_kind(device), processor(), traits)
     kinds.let_in(kind, "this process")
     kinds.count(kind)
+    kinds.serve_on(server_kind(traits))
     return kinds
+
+
+def server_kind(traits: Mapping[str, str]) -> str:
+    """Return the kind of this process as one that keeps a run, by its `bit_traits`."""
+    return computing_kind(SERVER, device_kind("cpu"), processor(), traits)
 
 
 @contextlib.contextmanager

@@ -33,27 +33,6 @@ def own_device(backend: str) -> str:
     return "gpu:0" if jax.default_backend() == "gpu" else "cpu"
 
 
-def computing_kind(backend: str, device: str, processor: str) -> str:
-    """Return what decides the bits of a result, such as `xla on NVIDIA H100 beside cpu: ...`.
-
-    Args:
-        backend: the name of the kernels' backend.
-        device: what `device_kind` says.
-        processor: what `processor` says; beside a GPU it computes pairs of images that are nearly
-            equal, and for the cuda backend what it needs of each image alone.
-    """
-    beside = "" if device.startswith("cpu: ") else f" beside cpu: {processor}"
-    return f"{backend} on {device}{beside}"
-
-
-def first_difference(ours: str, theirs: str) -> tuple[str, str]:
-    """Return in what two computing kinds differ first: "by a", "by b", or "on a", "on b"."""
-    (backend, _, device), (other, _, other_device) = (k.partition(" on ") for k in (ours, theirs))
-    if backend != other:
-        return f"by {backend}", f"by {other}"
-    return f"on {device}", f"on {other_device}"
-
-
 @functools.cache
 def processor() -> str:
     """Return the model of the processor and its widest vectors, such as `... 8481C (avx512f)`."""

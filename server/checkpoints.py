@@ -72,6 +72,7 @@ class CheckpointStore:
             arrays |= dict(zip(_SUPPORT, checkpoint.support, strict=True))
         arrays[_META] = np.array(json.dumps(meta, allow_nan=False))
         path = self._folder / f"step-{checkpoint.step:06d}.npz"
+        self._folder.mkdir(exist_ok=True)  # Somebody may have deleted it under the run.
         write_npz(path, arrays)
         found = list(self._newest_first())
         later = [file for step, file in found if step > checkpoint.step]

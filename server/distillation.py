@@ -8,7 +8,7 @@ was recorded after the last checkpoint is dropped and done again.
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from stillhouse.data.recipes import Recipe, recipe_to_plain
@@ -42,7 +42,7 @@ def distil(
     folder: RunFolder,
     should_stop: Callable[[], bool] = lambda: False,
     report: Callable[[Progress], None] = lambda progress: None,
-    computed_by: Callable[[], Sequence[str]] = lambda: (),
+    computed_by: Callable[[], Mapping[str, Any]] = dict,
     audit: Audit | None = None,
 ) -> Outcome:
     """Run a method to its end, from its beginning or from the last checkpoint.
@@ -54,7 +54,7 @@ def distil(
         folder: the run's folder, made.
         should_stop: asked after each step whether to give up.
         report: told of the progress; keep it quick.
-        computed_by: says on what kinds of device the run has been computed, to be saved with it.
+        computed_by: says on what kinds of computer the run has been computed, to be saved with it.
         audit: counts the results that were compared; it goes on from what was saved.
 
     Raises:
@@ -62,8 +62,8 @@ def distil(
         FloatingPointError: if the run met NaN or infinity; the message names the step, and the
             last checkpoint is that of a step before.
         CheckpointError: if the last checkpoint is not one of this method.
-        OSError: if the folder cannot be written; the last checkpoint is as it was. One that fails
-            on the way is a warning, and the next one makes up for it.
+        OSError: if the folder cannot be written. A checkpoint that cannot be is a warning, and the
+            next one, or the result, makes up for it.
     """
     store = CheckpointStore(folder.checkpoints)
     saved = store.latest()
@@ -100,7 +100,7 @@ class _Run(Generic[S]):
     metrics: MetricsLog
     should_stop: Callable[[], bool]
     report: Callable[[Progress], None]
-    computed_by: Callable[[], Sequence[str]]
+    computed_by: Callable[[], Mapping[str, Any]]
     audit: Audit = dataclasses.field(default_factory=Audit)
     step: int = 0
     state: S | None = None
@@ -143,7 +143,8 @@ class _Run(Generic[S]):
             late = time.monotonic() - self._saved_at > _SECONDS_BETWEEN_CHECKPOINTS
             if late or self.step % self.schedule.checkpoint_every == 0:
                 self._try_to_save()
-        self.save()
+        # What is in memory need not be lost with a checkpoint: the result is written either way.
+        self._try_to_save()
         return self._outcome()
 
     def save(self) -> None:
@@ -153,7 +154,7 @@ class _Run(Generic[S]):
         self.metrics.sync()
         meta: dict[str, Any] = {
             **{"scores": self.scores, "work": self.work, "seconds": self._seconds()},
-            "computed_by": list(self.computed_by()),
+            **self.computed_by(),
         }
         if audit := self.audit.describe():
             meta["audit"] = audit

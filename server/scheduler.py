@@ -4,8 +4,9 @@ import functools
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from stillhouse.server.audit import Audit, agreement
+from stillhouse.server.audit import Audit
 from stillhouse.server.blame import Blame
+from stillhouse.server.jury import Jury
 from stillhouse.server.leases import (
     Event,
     Failure,
@@ -69,15 +70,14 @@ class Scheduler:
         self.heartbeat = heartbeat
         self._counts = {"done": 0, "retries": 0, "attempts": 0, "lost": 0}
         self._lease_seconds = lease_seconds
-        self._max_losses, self._alone_seconds = max_losses, alone_seconds
-        self._audit = audit or Audit()
-        self._voted: dict[str, TaskState] = {}
-        self._spoiled = ""
+        self._max_losses = max_losses
         self._ledger = Ledger()
         self.roster = Roster(self._ledger.run)
         self._pace = Pace(backup_factor, task_limit)
         self._overdue = Overdue(self._ledger, self._pace, self._say)
         self._blame = Blame(self._ledger, self.roster, self._say, max_failures, alone_seconds)
+        own = self._ledger, self.roster, self._blame, self._say
+        self._jury = Jury(audit or Audit(), *own, self._expel, alone_seconds)
         self._events: list[Event] = []
         self._clock, self._reading = clock, clock()
         self._passed = self._ticked = 0.0
@@ -118,8 +118,7 @@ class Scheduler:
         """Forget tasks; those who compute them learn of it by their next heartbeat."""
         ids = list(ids)
         self._blame.forget(ids)
-        for id in ids:
-            self._voted.pop(id, None)
+        self._jury.forget(ids)
         self._ledger.cancel(ids)
 
     def register(self, info: WorkerInfo) -> str:
@@ -181,8 +180,7 @@ class Scheduler:
 
     def take_spoiled(self) -> str:
         """Return who was found to hand in wrong results since the last call; nobody is empty."""
-        spoiled, self._spoiled = self._spoiled, ""
-        return spoiled
+        return self._jury.take_spoiled()
 
     def complete(self, worker_id: str, task_id: str, result: Any, digest: str = "") -> str:
         """Take a result, unless there is one: also of a lease that has ended, or a worker lost.
@@ -211,7 +209,7 @@ class Scheduler:
             worker.count(task.record, seconds)
         worker.free_since, worker.failures = self.now, 0
         if task.record.audited:
-            agreed = self._compare(task, Vote(worker, digest, result))
+            agreed = self._jury.hear(task, Vote(worker, digest, result))
             if agreed is None:
                 return "first"
             result = agreed.result
@@ -286,8 +284,7 @@ class Scheduler:
             if worker.state == "live" and (overdue := self._overdue.look_at(worker, now)):
                 self._set_aside(worker, overdue[0].task_id, overdue[1])
         self._blame.judge_all(now)
-        for task in list(self._voted.values()):
-            self._second(task)
+        self._counts["done"] += self._jury.close_overdue(now)
         return self.take_events()
 
     def take_events(self) -> list[Event]:
@@ -375,65 +372,6 @@ class Scheduler:
             reason = f"lent {task.losses} times with no answer; the last time, {reason}"
             self._ledger.give_up(task, Failure("other", reason))
 
-    def _compare(self, task: TaskState, vote: Vote) -> Vote | None:
-        """Take one more result of an audited task; return the one that two workers have."""
-        worker = vote.worker
-        if not task.has_result_of(worker):
-            task.votes[worker.id] = vote
-        agreed, odd = agreement(task)
-        if agreed is None:
-            self._voted[task.id] = task
-            if task.id in worker.held:
-                self._ledger.take_back(task, worker)
-            worker.owed.pop(task.id, None)
-            if len(task.votes) > 1:
-                names = " and ".join(str(each.worker) for each in task.votes.values())
-                self._say("audit", f"{names} differ in the bits of task {task.id}; a third decides")
-            return None
-        self._voted.pop(task.id, None)
-        self._audit.compared += 1
-        for other in odd:
-            self._find_out(other, task)
-        return agreed
-
-    def _find_out(self, worker: WorkerState, task: TaskState) -> None:
-        """Set aside a worker that two others have proved wrong."""
-        reason = f"two others agree on other bits of task {task.id}"
-        self._audit.name([str(worker)])
-        self._spoiled = str(worker)
-        if worker.state == "live":
-            self._quarantine(worker, reason)
-            return
-        worker.state, worker.reason = "quarantined", reason
-        self._say("quarantined", f"{worker} gets no more tasks: {reason}")
-
-    def _second(self, task: TaskState) -> None:
-        """See to it that an audited task does not wait for ever for somebody to compare with."""
-        if task.is_over or any(self._blame.may_try(w, task) for w in self.roster.trusted()):
-            task.unseconded_since = None
-            return
-        if task.unseconded_since is None:
-            task.unseconded_since = self.now
-            self._say(
-                "audit",
-                f"task {task.id} waits for another worker to compare with, "
-                f"{self._alone_seconds:.0f} s at the most",
-            )
-        if self.now - task.unseconded_since < self._alone_seconds:
-            return
-        del self._voted[task.id]
-        if len(task.votes) > 1:
-            names = " and ".join(str(vote.worker) for vote in task.votes.values())
-            reason = f"{names} differ in the bits of a task, and no third was there to decide"
-            self._ledger.give_up(task, Failure("other", reason))
-            return
-        (vote,) = task.votes.values()
-        self._audit.missed += 1
-        self._say("audit", f"task {task.id} is not compared: nobody else was there")
-        self._blame.forget([task.id])
-        self._ledger.finish(task, vote.result)
-        self._counts["done"] += 1
-
     def _refute(self, task: TaskState, by: WorkerState) -> None:
         """Count against workers that they found fault with arrays which another one computed."""
         if task.trouble is None or task.trouble.kind != "value":
@@ -442,6 +380,14 @@ class Scheduler:
             worker.bad_results += worker is not by
             if worker.bad_results >= _MOST_STRIKES and worker.state == "live":
                 self._quarantine(worker, f"others can what fails there: {task.trouble.reason}")
+
+    def _expel(self, worker: WorkerState, reason: str) -> None:
+        """Set aside a worker that others have proved wrong, though it may be lost by now."""
+        if worker.state == "live":
+            self._quarantine(worker, reason)
+            return
+        worker.state, worker.reason = "quarantined", reason
+        self._say("quarantined", f"{worker} gets no more tasks: {reason}")
 
     def _quarantine(self, worker: WorkerState, reason: str) -> None:
         self._take_all_back(worker)

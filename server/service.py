@@ -3,11 +3,11 @@
 import collections
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stillhouse.data.wire import pack
-from stillhouse.methods.device_kind import computing_kind
+from stillhouse.methods.computing_kind import computing_kind
 from stillhouse.methods.programs import program_to_json
 from stillhouse.methods.tasks import PROTOCOL
 from stillhouse.server import requests
@@ -85,10 +85,6 @@ class Service:
         """Whether a worker that waits for tasks should ask: some wait too, or none will come."""
         return self._pool.queued > 0 or self._pool.is_closed
 
-    def hear(self, workers: Sequence[str]) -> list[str]:
-        """Take signs of life of workers that wait for tasks, and return those to be answered."""
-        return self._pool.hear(workers)
-
     def on_work(self, call: Callable[[], None] | None) -> None:
         """Have this called whenever there is news; see `WorkerPool.on_work`."""
         self._pool.on_work(call)
@@ -99,8 +95,8 @@ class Service:
 
         Args:
             info: "version", "protocol", "host", "pid", "device", the models that are its
-                "device_kind" and "processor", "backend" (empty for the run's), and "config_hash"
-                (empty for any run's).
+                "device_kind" and "processor", the "traits" that decide its bits, by name, "backend"
+                (empty for the run's), and "config_hash" (empty for any run's).
 
         Returns:
             Its id as "worker", the seconds between heartbeats as "heartbeat", the run, and the
@@ -301,7 +297,11 @@ class Service:
         for name in ("device_kind", "processor"):
             if not given[name]:
                 raise Refusal(f"`{name}` must name the model of what computes, got nothing")
-        kind = computing_kind(backend, given["device_kind"], given["processor"])
+        traits = {
+            requests.name("traits", name): requests.name("traits", value)
+            for name, value in requests.table("traits", info.get("traits", {})).items()
+        }
+        kind = computing_kind(backend, given["device_kind"], given["processor"], traits)
         # Last of all, since it may fix the run's.
         self.kinds.let_in(kind)
         return WorkerInfo(given["host"], pid, device, kind)

@@ -6,6 +6,7 @@ from typing import Any
 
 from stillhouse import __version__
 from stillhouse.kernels.threads import default_threads
+from stillhouse.methods.bit_traits import bit_traits
 from stillhouse.methods.device_kind import device_kind, processor
 from stillhouse.methods.tasks import PROTOCOL
 
@@ -26,6 +27,7 @@ def registration(device: str, threads: int | None, backend: str | None) -> dict[
         "device": device,
         "device_kind": device_kind(device),
         "processor": processor(),
+        "traits": bit_traits(device),
         "backend": backend or "",
         "threads": threads or default_threads(),
         "config_hash": "",

@@ -1,5 +1,6 @@
 """`stillhouse serve`: a run that is computed by workers which come and go."""
 
+from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.engines.serving import leave_gpus_to_workers, run_served
 from stillhouse.launch.engines.transports import Listening, check_listening
 from stillhouse.launch.errors import bad_input
@@ -17,6 +18,7 @@ def run(config: ServeConfig) -> int:
     """
     leave_gpus_to_workers()
     with bad_input():
+        use_threads_of(config)
         check_listening(config.listen.address, config.transport)
         job = prepare(config, elsewhere=True)
     if summarise_if_finished(job):

@@ -113,7 +113,7 @@ def _of_folder(folder: RunFolder) -> Status:
         "steps": steps,
         **{name: latest.get(name) for name in ("loss", "accuracy", "test_accuracy")},
         "seconds_left": None if result is None else 0.0,
-        "computed_by": list((result or {}).get("computed_by") or kinds_of_folder(folder)),
+        "computed_by": list((result or {}).get("computed_by") or kinds_of_folder(folder).computed),
     }
     recent = [values["seconds"] for values in records[-_RECENT:] if "seconds" in values]
     if result is None and len(recent) > 1:

@@ -8,6 +8,7 @@ from typing import Any
 
 import launchpad as lp
 
+from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.engines import loaders
 from stillhouse.launch.engines.processes import end_with_parent
 from stillhouse.launch.engines.serving import run_served
@@ -65,6 +66,8 @@ class Server:
 
     def _run(self, port: int, signals: StopSignals) -> int:
         with bad_input():
+            if isinstance(self._config, DistillConfig):
+                use_threads_of(self._config)
             job = prepare_any(self._config)
         courier = TransportConfig(transport="courier")
         listening = Listening(f"localhost:{port}", courier, job.folder.path)

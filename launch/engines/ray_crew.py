@@ -121,7 +121,7 @@ class RayCrew:
         """Raise what makes it impossible to go on, if anything does.
 
         Raises:
-            TaskFailedError: if workers are refused, or die whenever they are started.
+            TaskFailedError: if all workers are refused, or they die whenever they are started.
         """
         if self._error is not None:
             raise TaskFailedError(f"no workers on Ray: {self._error}") from self._error
@@ -217,7 +217,8 @@ class RayCrew:
         if answer["status"] == "stop":
             return
         if answer["status"] != "ok":
-            raise ValueError(answer["reason"])
+            self._turn_away(member, answer["reason"])
+            return
         member.id, self._heartbeat = answer["worker"], answer["heartbeat"]
         member.sign_due = time.monotonic() + self._heartbeat
 
@@ -280,6 +281,19 @@ class RayCrew:
         if member.id:
             self._service.leave(member.id)
         self._ray.kill(member.actor, no_restart=True)
+
+    def _turn_away(self, member: _Member, reason: str) -> None:
+        """Let an actor go that the server refuses; another one would be as this one is.
+
+        Raises:
+            ValueError: if nobody is left.
+        """
+        self._members.pop(member.name)
+        self._ray.kill(member.actor, no_restart=True)
+        if not self._members:
+            raise ValueError(reason)
+        self._count -= 1
+        logging.warning("%s is refused, the others go on without it: %s", member.name, reason)
 
     def _replace(self, member: _Member, reason: str) -> None:
         """Have another actor in place of one that died, or was set aside."""

@@ -5,13 +5,7 @@ import jax
 import pytest
 
 from stillhouse.methods import device_kind as module
-from stillhouse.methods.device_kind import (
-    computing_kind,
-    device_kind,
-    first_difference,
-    own_device,
-    processor,
-)
+from stillhouse.methods.device_kind import device_kind, own_device, processor
 
 ARM = """processor\t: 0
 Features\t: fp asimd evtstrm aes sve sve2
@@ -71,24 +65,6 @@ def test_a_gpu_is_what_jax_calls_it(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert device_kind("gpu:0") == "NVIDIA H100 80GB HBM3"
     assert [own_device(backend) for backend in ("fused", "xla")] == ["cpu", "gpu:0"]
-
-
-def test_a_computing_kind_names_all_that_computes():
-    assert computing_kind("xla", "cpu: Intel", "Intel") == "xla on cpu: Intel"
-    assert computing_kind("cuda", "NVIDIA A", "Intel") == "cuda on NVIDIA A beside cpu: Intel"
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "difference"),
-    [
-        ("xla on a", "fused on b", ("by xla", "by fused")),
-        ("xla on a", "xla on b", ("on a", "on b")),
-        ("cuda on a beside cpu: c", "cuda on a beside cpu: d", None),
-    ],
-)
-def test_the_first_difference_is_named(ours, theirs, difference):
-    whole = (f"on {ours.split(' on ')[1]}", f"on {theirs.split(' on ')[1]}")
-    assert first_difference(ours, theirs) == (difference or whole)
 
 
 def test_without_proc_it_asks_elsewhere(cpuinfo, monkeypatch):

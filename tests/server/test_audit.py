@@ -32,7 +32,9 @@ def test_it_counts_on_after_a_restart():
 @pytest.fixture
 def audited(make_desk):
     """A desk, one audited task, and workers on hosts of their own."""
-    desk = make_desk(audit=Audit(1.0))
+    audit = Audit(1.0)
+    desk = make_desk(audit=audit)
+    desk.audit = audit
     (id,) = desk.scheduler.submit([TaskRecord(10, audited=True)])
     return desk, id, [desk.worker(f"h{number}") for number in range(4)]
 
@@ -49,7 +51,7 @@ def test_two_workers_that_agree(audited):
     hand_in(desk, other, id, "x")
     assert desk.scheduler.gather([id]) == ["x"]
     assert not desk.scheduler.take_spoiled()
-    assert desk.scheduler._audit.compared == 1
+    assert desk.audit.compared == 1
 
 
 @pytest.mark.parametrize("wrong", [0, 1])
@@ -65,7 +67,7 @@ def test_of_two_that_differ_a_third_decides_and_the_odd_one_is_set_aside(audited
     desk.wait(1, *workers)
     assert "a third decides" in desk.said("audit")[0]
     assert f"h{wrong}:7" in desk.said("quarantined")[0]
-    assert desk.scheduler._audit.describe()["set_aside"][0].startswith("worker w")
+    assert desk.audit.describe()["set_aside"][0].startswith("worker w")
 
 
 def test_without_a_second_worker_it_is_believed_after_a_while_and_counted(audited):
@@ -77,7 +79,7 @@ def test_without_a_second_worker_it_is_believed_after_a_while_and_counted(audite
     assert desk.scheduler.gather([id]) == []
     desk.wait(3, one)
     assert desk.scheduler.gather([id]) == ["x"]
-    assert desk.scheduler._audit.missed == 1
+    assert desk.audit.missed == 1
     assert "is not compared" in desk.said("audit")[-1]
 
 

@@ -1,6 +1,5 @@
 import dataclasses
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -225,10 +224,10 @@ def test_a_disk_full_at_a_checkpoint_is_a_warning_and_the_run_goes_on(
     assert CheckpointStore(folder.checkpoints).latest().step == 8
 
 
-def test_a_disk_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
-    workshop, tmp_path, monkeypatch
+def test_a_disk_full_at_the_last_checkpoint_does_not_lose_the_result(
+    workshop, tmp_path, monkeypatch, caplog
 ):
-    folder = RunFolder(tmp_path)
+    whole = workshop.distil(tmp_path / "whole", workshop.kip(), Schedule(8, checkpoint_every=2))
     real = CheckpointStore.save
 
     def save(self, checkpoint):
@@ -237,15 +236,31 @@ def test_a_disk_full_at_the_end_is_an_error_and_the_last_checkpoint_stays(
         return real(self, checkpoint)
 
     monkeypatch.setattr(CheckpointStore, "save", save)
-    with folder.opened({}, {}), pytest.raises(OSError, match="No space"):
-        distil(
-            workshop.kip(),
-            schedule=Schedule(8, checkpoint_every=2),
-            tally=workshop.tally,
-            folder=folder,
-        )
-    assert CheckpointStore(folder.checkpoints).latest().step == 4
-    assert json.loads(folder.config.read_text())["identity"] == {}
+    outcome = workshop.distil(tmp_path / "run", workshop.kip(), Schedule(8, checkpoint_every=2))
+    assert_same(outcome, whole)
+    assert "step 8 is not saved (No space left on device)" in caplog.text
+    assert CheckpointStore(tmp_path / "run" / "checkpoints").latest().step == 4
+
+
+@pytest.mark.parametrize("at", [3, 7])
+@pytest.mark.parametrize("folder_too", [False, True])
+def test_checkpoints_deleted_under_a_run_cost_it_nothing(workshop, tmp_path, at, folder_too):
+    whole = workshop.distil(tmp_path / "whole", workshop.kip(), Schedule(7, checkpoint_every=2))
+    checkpoints = tmp_path / "run" / "checkpoints"
+
+    def delete(progress):
+        if progress.step == at:
+            for file in checkpoints.iterdir():
+                file.unlink()
+            if folder_too:
+                checkpoints.rmdir()
+
+    outcome = workshop.distil(
+        tmp_path / "run", workshop.kip(), Schedule(7, checkpoint_every=2), report=delete
+    )
+    assert_same(outcome, whole)
+    # What it ended with is saved again, so that its pictures and its set can be made anew.
+    assert CheckpointStore(checkpoints).latest().step == 7
 
 
 def test_a_checkpoint_of_the_first_format_is_gone_on_from(workshop, tmp_path):

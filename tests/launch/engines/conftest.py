@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-# What is proved of them is proved of programs as users have them.
-ENVIRONMENT = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
 ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 PATIENCE = 150.0  # seconds that anything may take at all
 
@@ -50,17 +48,14 @@ class Processes:
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
         self._started = []
 
-    def start(self, *arguments, entry=ENTRY, within=()):
-        """Start a command; `entry` is the program, where it is not the command's own.
-
-        And `within` is what starts it in its stead, such as in another network.
-        """
+    def start(self, *arguments, entry=ENTRY):
+        """Start a command; `entry` is the program, where it is not the command's own."""
         output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
-        environment = {**os.environ, **ENVIRONMENT, name: value}
+        environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [*within, sys.executable, "-c", entry, *map(str, arguments)],
+                [sys.executable, "-c", entry, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -178,15 +173,15 @@ def eventually_fixture():
 
 @pytest.fixture(scope="session")
 def locally(tmp_path_factory, bits):
-    """The bits of a run in one process, computed once for each problem."""
+    """The bits of a run in this process, computed once for each problem."""
+    from stillhouse.launch.main import main
+
     known = {}
 
     def run(problem):
         if problem not in known:
             folder = tmp_path_factory.mktemp("local") / "run"
-            command = [sys.executable, "-c", ENTRY, "distill", *problem, f"--out={folder}"]
-            environment = {**os.environ, **ENVIRONMENT}
-            subprocess.run(command, env=environment, timeout=PATIENCE, check=True)
+            assert main(["distill", *problem, f"--out={folder}"]) == 0
             known[problem] = bits(folder)
         return known[problem]
 

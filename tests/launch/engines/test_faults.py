@@ -49,6 +49,12 @@ def compute(context, task):
 leased.compute = compute
 """
 
+# It has a processor's least vectors alone, as a worker on an older one would.
+FEWER_VECTORS = """
+import os
+os.environ["NUMBA_CPU_NAME"] = "generic"
+"""
+
 # The clocks of the process run on by an hour, or back, once the file is there.
 LEAP = """
 import os, time
@@ -139,6 +145,45 @@ def test_a_worker_that_flips_bits_is_found_out_by_an_audit(
     audit = load(tmp_path / "run" / "distilled.npz").card.audit
     assert audit["set_aside"] == [name] and audit["compared"] > 200 and audit["share"] == 1.0
     assert [w.wait(20) for w in sound] == [0, 0]
+
+
+def test_a_worker_of_fewer_vector_instructions_is_refused_and_the_difference_named(
+    serve, worker, eventually, tmp_path
+):
+    server, first = serve("", "--steps=1000000"), worker()
+    eventually(lambda: "has joined" in server.said, "joined", command=server)
+    fewer = worker(FEWER_VECTORS)
+    assert fewer.wait() == 2, fewer.said
+    last = fewer.said.strip().splitlines()[-1]
+    assert last.startswith("stillhouse worker: error: the run computes with Numba for ")
+    assert "this worker with Numba for generic (no vectors beyond the least), whose" in last
+    assert "NUMBA_CPU_NAME" in last and "--any_device" in last and "Traceback" not in fewer.said
+    server.send(signal.SIGTERM)
+    assert server.wait() == 143, server.said
+    first.send(signal.SIGTERM)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "refused: the run computes with Numba for" in log
+
+
+def test_the_only_worker_is_killed_and_one_let_in_by_any_device_is_named_in_log_status_and_card(
+    serve, worker, wait_for_step, stillhouse, locally, bits, problem, tmp_path
+):
+    server, first = serve("", "--any_device"), worker()
+    wait_for_step(server, tmp_path / "run", 1)
+    first.send(signal.SIGKILL)
+    fewer = worker(FEWER_VECTORS)
+    assert server.wait() == 0, server.said
+    assert fewer.wait() == 0, fewer.said
+    of_each = load(tmp_path / "run" / "distilled.npz").card.computed_by
+    assert [" Numba for generic" in kind for kind in of_each] == [False, True]
+    words = "with Numba for generic (no vectors beyond the least); its bits can not be repeated"
+    assert words in stillhouse("status", tmp_path / "run").out
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert words in log and "too, beside fused on cpu: " in log
+    # Of networks without convolutions Numba compiles nothing: these bits are the same all the same.
+    found, expected = bits(tmp_path / "run"), locally(problem)
+    assert found[:2] == expected[:2]
+    assert found[2]["computed_by"] == list(of_each) == [*expected[2]["computed_by"], of_each[1]]
 
 
 def test_where_no_worker_comes_the_server_ends_with_a_code_of_its_own(serve, tmp_path):

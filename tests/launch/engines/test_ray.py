@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stillhouse.data.distilled import load
 from stillhouse.data.wire import digest, pack
 from stillhouse.launch.engines.ray_blobs import SharedBlobs
 
@@ -119,13 +120,38 @@ def test_no_cluster_is_one_line(processes, problem, address):
     assert run.said.count("error:") == 1 and "Traceback" not in run.said
 
 
+# The second actor is one whose Numba uses the least vectors.
+OF_TWO_KINDS = """
+import itertools, ray
+right, count = ray.remote, itertools.count()
+def remote(**options):
+    if next(count) == 1:
+        options["runtime_env"] = {"env_vars": {"NUMBA_CPU_NAME": "generic"}}
+    return right(**options)
+ray.remote = remote
+import sys; from stillhouse.launch.main import main; sys.exit(main())
+"""
+
+
+@needs_ray
+def test_of_two_kinds_of_computer_one_is_refused_and_the_other_goes_on(
+    processes, problem, locally, bits, tmp_path
+):
+    run = processes.start("distill", *problem, *RAY, "--out=run", entry=OF_TWO_KINDS)
+    assert run.wait() == 0, run.said
+    (line,) = [line for line in run.said.splitlines() if "is refused, the others go on" in line]
+    assert "with Numba for generic" in line and "NUMBA_CPU_NAME" in line
+    assert len(load(tmp_path / "run" / "distilled.npz").card.computed_by) == 1
+    # Without convolutions nothing is compiled by Numba, so that either may have stayed.
+    assert bits(tmp_path / "run") == locally(problem)
+
+
 @pytest.fixture
 def cluster(monkeypatch, port, eventually):
     """A Ray cluster of somebody else's, with a token; the address at which it is."""
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")  # As the run's own processes.
     # Not the test's folder, whose name is too long for a socket.
     with tempfile.TemporaryDirectory() as folder:
         command = [
