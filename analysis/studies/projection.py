@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import warnings
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -42,7 +43,9 @@ def onto_plane(features: np.ndarray, *, seed: int) -> Plane:
     if importlib.util.find_spec("umap") is None:
         pca = PCA(n_components=2, svd_solver="full").fit(features)
         return Plane(pca.transform(features), "PCA", float(pca.explained_variance_ratio_.sum()))
-    umap = importlib.import_module("umap")  # It compiles for seconds.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # Of a part of it that we do not use.
+        umap = importlib.import_module("umap")  # It compiles for minutes, every time.
     neighbours = min(_NEIGHBOURS, len(features) - 1)
     # With a seed it is one thread's work, and says so unless it is asked for.
     reducer = umap.UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1)

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,48 +17,54 @@ SPEC = NetworkSpec("mlp", width=4, depth=1, activation="swish")
 SHAPE = (2, 2, 1)
 
 
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.standard_normal(35)
+X, Y = RNG.standard_normal((10, *SHAPE)), np.eye(3)[np.arange(10) % 3]
+
+
+def loss(theta):
+    """The loss of each image, written out."""
+    hidden = X.reshape(10, 4) @ theta[:16].reshape(4, 4).T + theta[16:20]
+    hidden = hidden * jax.nn.sigmoid(hidden)
+    outputs = hidden @ theta[20:32].reshape(3, 4).T + theta[32:35]
+    return -(Y * jax.nn.log_softmax(outputs)).sum(axis=1)
+
+
+@functools.lru_cache
+def derivatives():
+    """The losses, the gradient of their mean, and the whole Hessian by reverse over reverse."""
+
+    def mean(theta):
+        return loss(theta).mean()
+
+    compiled = jax.jit(lambda t: (loss(t), jax.grad(mean)(t), jax.jacrev(jax.jacrev(mean))(t)))
+    return [np.asarray(part) for part in compiled(jnp.asarray(WEIGHTS))]
+
+
 @pytest.fixture
-def problem(x64):
-    """Weights, images and targets in float64, and the loss written out."""
-    rng = np.random.default_rng(0)
-    network = build_network(SPEC, SHAPE, 3)
-    weights = rng.standard_normal(network.size)
-    x = rng.standard_normal((10, *SHAPE))
-    y = np.eye(3)[np.arange(10) % 3]
-
-    def loss(theta):
-        hidden = x.reshape(10, 4) @ theta[:16].reshape(4, 4).T + theta[16:20]
-        hidden = hidden * jax.nn.sigmoid(hidden)
-        outputs = hidden @ theta[20:32].reshape(3, 4).T + theta[32:35]
-        return -(y * jax.nn.log_softmax(outputs)).sum(axis=1)
-
-    return weights, x, y, loss
+def hessian(x64):
+    return derivatives()[2]
 
 
 @pytest.fixture
-def hessian(problem):
-    """The whole Hessian, by reverse over reverse of the loss as it is written out."""
-    weights, _, _, loss = problem
-    return np.asarray(jax.jacrev(jax.jacrev(lambda t: loss(t).mean()))(jnp.asarray(weights)))
+def surface(x64):
+    return LossSurface(SPEC, WEIGHTS, X, Y)
 
 
-def test_products_are_those_of_the_whole_hessian(problem, hessian):
-    weights, x, y, loss = problem
-    surface = LossSurface(SPEC, weights, x, y, batch=4)  # Batches of 4, 4 and 2.
-    assert surface.size == len(weights) == 35
+def test_products_are_those_of_the_whole_hessian(hessian):
+    surface = LossSurface(SPEC, WEIGHTS, X, Y, batch=6)  # Batches of 6 and 4.
+    assert surface.size == len(WEIGHTS) == 35
     products = np.stack([surface.product(v) for v in np.eye(35)])
     np.testing.assert_allclose(products, hessian, rtol=1e-9, atol=1e-12)
-    gradient = jax.grad(lambda t: loss(t).mean())(jnp.asarray(weights))
+    losses, gradient, _ = derivatives()
     np.testing.assert_allclose(surface.gradient(), gradient, rtol=1e-9)
-    assert surface.value() == pytest.approx(float(loss(weights).mean()), rel=1e-12)
+    assert surface.value() == pytest.approx(losses.mean(), rel=1e-12)
     v = np.random.default_rng(1).standard_normal(35)
-    near = [np.asarray(loss(weights + step * v)) for step in (1e-5, -1e-5)]
+    near = [np.asarray(loss(WEIGHTS + step * v)) for step in (1e-5, -1e-5)]
     np.testing.assert_allclose(surface.slopes(v), (near[0] - near[1]) / 2e-5, rtol=1e-6)
 
 
-def test_the_trace_is_found_within_its_standard_error(problem, hessian):
-    weights, x, y, _ = problem
-    surface = LossSurface(SPEC, weights, x, y)
+def test_the_trace_is_found_within_its_standard_error(surface, hessian):
     found = trace_samples(surface.product, 35, 200, seed=3)
     error = found.std(ddof=1) / np.sqrt(len(found))
     assert abs(found.mean() - np.trace(hessian)) < 3 * error
@@ -68,9 +76,7 @@ def test_the_trace_is_found_within_its_standard_error(problem, hessian):
     assert not np.array_equal(trace_samples(surface.product, 35, 5, seed=4), again)
 
 
-def test_the_largest_eigenvalue_is_found(problem, hessian):
-    weights, x, y, _ = problem
-    surface = LossSurface(SPEC, weights, x, y)
+def test_the_largest_eigenvalue_is_found(surface, hessian):
     largest = np.linalg.eigvalsh(hessian)[-1]
     assert largest_eigenvalue(surface.product, 35) == pytest.approx(largest, rel=1e-3)
 

@@ -19,7 +19,7 @@ def test_attributes_are_what_the_eye_says():
     np.testing.assert_allclose(found["edges"], [0, 0, 0, 2 / 16])
     images[0, 4:12, 4:12] = 255
     found = attributes(images[:1], (0.0, 255.0))
-    assert found["background"] == [0] and found["brightness"] == [0.25]
+    assert found["background"] == [0] and found["brightness"] == pytest.approx(0.25)
     grey = attributes(np.full((2, 5, 5, 1), 7.0), (-1.0, 15.0))
     assert "red" not in grey and grey["brightness"].tolist() == [0.5, 0.5]
 

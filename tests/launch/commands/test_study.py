@@ -97,6 +97,8 @@ def test_one_that_is_interrupted_begins_again_and_the_others_are_kept(
         (["--only=recognition,recognition"], "`--only` must be each study once"),
         (["--real=2,0"], "begin with 0"),
         (["--networks=0"], "`--networks` must be"),
+        (["--probes=1"], "`--probes` must be a whole number, 2 or more, got 1"),
+        (["--kernel=fcc:2"], "such as fc:2 or convnet:3, got 'fcc:2'"),
         (["--dataset=digits", "--only=recognition"], "digits are 8 x 8 x 1"),
     ],
 )
@@ -153,3 +155,19 @@ def test_a_set_without_a_transform_may_be_told_one(stillhouse, finished, spots, 
     assert result.code == 0, result.err
     own, told = json.loads((tmp_path / "study/recognition.json").read_text())["table"]["sets"]
     assert own["judged"] == told["judged"]
+
+
+def test_single_images_curvature_maps_and_kernels_are_on_one_page(
+    stillhouse, finished, spots, made, tmp_path
+):
+    flags = (f"--dataset={spots}", f"--pool={made / 'along'}", "--steps=5", "--test_images=30")
+    flags += ("--iterations=6", "--probes=2", "--curvature_points=2", "--curvature_images=6")
+    flags += ("--top_eigenvalue", "--influence_functions", "--kernel=fc:1", "--out=study")
+    names = ("curvature", "influence", "semantics", "map", "dimension", "spectrum")
+    result = stillhouse("study", finished, *flags, f"--only={','.join(names)}")
+    assert result.code == 0, result.err
+    page = (tmp_path / "study/study.html").read_text()
+    for name in names:
+        assert json.loads((tmp_path / f"study/{name}.json").read_text())["table"]
+        assert f'id="{name}"' in page
+    assert page.count("<img ") == page.count("data:image/png;base64,") >= 5
