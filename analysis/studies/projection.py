@@ -45,7 +45,7 @@ def onto_plane(features: np.ndarray, *, seed: int) -> Plane:
         return Plane(pca.transform(features), "PCA", float(pca.explained_variance_ratio_.sum()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # Of a part of it that we do not use.
-        umap = importlib.import_module("umap")  # It compiles for minutes, every time.
+        umap = importlib.import_module("umap")  # It compiles for half a minute.
     neighbours = min(_NEIGHBOURS, len(features) - 1)
     # With a seed it is one thread's work, and says so unless it is asked for.
     reducer = umap.UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1)
