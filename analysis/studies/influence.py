@@ -36,6 +36,8 @@ _MOMENTUM = 0.9
 # Of influence functions: as Koh and Liang have it; it grows where it is too small.
 _DAMPING, _ITERATIONS = 0.01, 50
 _ROWS = 5  # of influence functions, in a task: they share a training.
+# Of fewer, no order of signs is less likely than one in twenty.
+_FEWEST = 6
 _GAP, _COLUMNS, _SIDE = 2, 2, 64
 
 
@@ -310,9 +312,11 @@ def _agreement(one: Influences) -> tuple[str, str]:
 
 def _above_chance(one: Influences, base: float) -> float | None:
     differences = np.array(one.own) - base
-    if not differences.any():
+    if np.count_nonzero(differences) < _FEWEST:
         return None
-    return float(stats.wilcoxon(differences, method="approx").pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Of fewer than ten, that they are few.
+        return float(stats.wilcoxon(differences, method="approx").pvalue)
 
 
 def _shown(one: Influences) -> Chart:

@@ -43,7 +43,14 @@ def _sizes(sizes: Mapping[str, Any]) -> str:
     """Return the sizes of a study behind a semicolon, such as `; networks 3; steps 300`."""
     parts = []
     for name, value in sizes.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
         every = name == "test_images" and not value
-        parts.append(f"{name.replace('_', ' ')} {'all' if every else shown}")
+        parts.append(f"{name.replace('_', ' ')} {'all' if every else _shown(value)}")
     return f"; {'; '.join(parts)}" if parts else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else f"{value:,}"

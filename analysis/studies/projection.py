@@ -2,8 +2,8 @@
 
 import dataclasses
 import importlib
-import importlib.util
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -40,16 +40,24 @@ def onto_plane(features: np.ndarray, *, seed: int) -> Plane:
         McInnes, Healy, Melville. UMAP: Uniform Manifold Approximation and Projection for Dimension
         Reduction. 2018, https://arxiv.org/abs/1802.03426
     """
-    if importlib.util.find_spec("umap") is None:
+    umap = _umap()
+    if umap is None:
         pca = PCA(n_components=2, svd_solver="full").fit(features)
         return Plane(pca.transform(features), "PCA", float(pca.explained_variance_ratio_.sum()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # Of a part of it that we do not use.
-        umap = importlib.import_module("umap")  # It compiles for half a minute.
     neighbours = min(_NEIGHBOURS, len(features) - 1)
     # With a seed it is one thread's work, and says so unless it is asked for.
-    reducer = umap.UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1)
+    reducer = umap(n_neighbors=neighbours, random_state=seed, n_jobs=1)
     return Plane(np.asarray(reducer.fit_transform(features), np.float64), "UMAP")
+
+
+def _umap() -> Any:
+    """Return the class `UMAP`; None where it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)  # Of a part of it that we do not use.
+            return importlib.import_module("umap").UMAP  # It compiles for half a minute.
+    except (ImportError, AttributeError):  # A folder may stay of what was uninstalled.
+        return None
 
 
 def nearest_alike(
