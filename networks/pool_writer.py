@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from stillhouse.data.archive import read_npz, write_npz
 from stillhouse.data.atomic import write_bytes
 from stillhouse.data.card import software_versions
+from stillhouse.data.folders import LOCK, check_writable, sole_writer
 from stillhouse.data.records import from_plain, to_plain
 from stillhouse.data.transforms import Transform
 from stillhouse.networks.pool import (
@@ -30,7 +30,6 @@ from stillhouse.networks.pool import (
 )
 
 _SCORES = "scores"
-_LOCK = ".lock"
 # What is left of an atomic write whose process was killed.
 _LEFTOVER = re.compile(r"\..+\.tmp")
 
@@ -61,11 +60,7 @@ class PoolWriter:
                 disk is too full.
             OSError: if it is no folder, or cannot be written.
         """
-        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(20, "is a file, not a folder", str(there))
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(13, "no permission to write in this folder", str(there))
+        there = check_writable(self.path)
         free = shutil.disk_usage(there).free
         if free < bytes_needed:
             raise ValueError(
@@ -95,19 +90,8 @@ class PoolWriter:
             OSError: if it cannot be made or written.
         """
         self.check()
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.path / _LOCK, blocking=False)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise ValueError(
-                f"`--out`: another process is writing in {self.path}; wait for it, or give another "
-                "folder"
-            ) from error
-        with lock:
+        with sole_writer(self.path):
             self.check()  # Again: another process may have made it meanwhile.
-            for leftover in self.path.rglob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
             write_npz(self.path / TRANSFORM, transform.to_arrays())
             self._write_record()
             yield
@@ -170,7 +154,7 @@ class PoolWriter:
 
     def _entries(self) -> list[str]:
         names = os.listdir(self.path)
-        return [name for name in names if name != _LOCK and not _LEFTOVER.fullmatch(name)]
+        return [name for name in names if name != LOCK and not _LEFTOVER.fullmatch(name)]
 
 
 def _check_same(path: Path, there: Any, here: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ MODULES = [
 DATA = [
     "py.typed",
     "analysis/comparison/page.html",
-    *(f"analysis/report/{name}" for name in ("page.css", "page.html", "parts.html")),
+    *(f"analysis/report/{name}" for name in ("head.html", "page.css", "page.html", "parts.html")),
     "analysis/studies/page.html",
     *(
         f"kernels/cuda/source/{name}.cuh"

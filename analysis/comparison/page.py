@@ -12,7 +12,7 @@ from stillhouse.analysis.drawing import short
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
 from stillhouse.analysis.report.page import data_uri, template
 
-_FILES = {"page.html": "comparison", "page.css": "report"}
+_FILES = {"page.html": "comparison", "head.html": "report", "page.css": "report"}
 
 
 def comparison_page(comparison: Comparison, command: str) -> str:

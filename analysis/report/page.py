@@ -11,7 +11,7 @@ import jinja2
 from stillhouse import __version__
 from stillhouse.analysis.report.krr import Accuracy
 
-_FILES = ("page.html", "parts.html", "page.css")
+_FILES = ("page.html", "head.html", "parts.html", "page.css")
 
 
 def render(**values: Any) -> str:

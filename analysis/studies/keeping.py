@@ -3,23 +3,20 @@
 import contextlib
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from stillhouse.analysis.studies.catalogue import STUDIES, Study
 from stillhouse.analysis.studies.materials import Materials
 from stillhouse.data.atomic import write_bytes
 from stillhouse.data.card import software_versions
+from stillhouse.data.folders import LOCK, check_writable, sole_writer
 from stillhouse.data.records import from_plain, to_plain
 
 FORMAT_VERSION = 1
 _ABOUT = "study.json"
 _PAGE = "study.html"
-_LOCK = ".lock"
 _WORDS = {
     "dataset": "another dataset",
     "sets": "other sets",
@@ -95,15 +92,11 @@ class StudyFolder:
                 size, or other files.
             OSError: if it is no folder, or cannot be written.
         """
-        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(20, "is a file, not a folder", str(there))
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(13, "no permission to write in this folder", str(there))
+        check_writable(self.path)
         if not self.path.exists():
             return
         if not (self.path / _ABOUT).exists():
-            if any(entry.name not in (_LOCK, self.log.name) for entry in self.path.iterdir()):
+            if any(entry.name not in (LOCK, self.log.name) for entry in self.path.iterdir()):
                 raise ValueError(
                     f"`--out`: {self.path} is not empty and holds no studies; give another folder"
                 )
@@ -133,19 +126,8 @@ class StudyFolder:
             OSError: if it cannot be made or written.
         """
         self.check(studies)
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(self.path / _LOCK, blocking=False)
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise ValueError(
-                f"`--out`: another process is writing in {self.path}; wait for it, or give another "
-                "folder"
-            ) from error
-        with lock:
+        with sole_writer(self.path):
             self.check(studies)  # Again: another process may have made it meanwhile.
-            for leftover in self.path.glob(".*.tmp"):  # Of a process that was killed.
-                leftover.unlink(missing_ok=True)
             record = {"format_version": FORMAT_VERSION, **self._about}
             self._write(_ABOUT, {**record, "software": software_versions()})
             yield

@@ -10,7 +10,7 @@ from stillhouse import __version__
 from stillhouse.analysis.report.page import data_uri, duration, template
 from stillhouse.analysis.studies.keeping import Kept
 
-_FILES = {"page.html": "studies", "page.css": "report"}
+_FILES = {"page.html": "studies", "head.html": "report", "page.css": "report"}
 
 
 def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: str) -> str:
