@@ -90,7 +90,7 @@ def check_features(
     size = feature_layers(spec.architecture, width, image_shape).size
     if networks * size < support:
         raise ValueError(
-            f"`--{flag}`: {networks:,} networks of width {width} have {networks * size:,} "
-            f"features, fewer than the {support:,} support images, whose kernel would be "
-            f"singular; use {-(-support // size):,} networks or more"
+            f"`--{flag}`: {networks:,} {'network' if networks == 1 else 'networks'} of width "
+            f"{width} make {networks * size:,} features, fewer than the {support:,} support "
+            f"images, whose kernel would be singular; use {-(-support // size):,} networks or more"
         )

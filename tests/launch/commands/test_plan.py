@@ -57,6 +57,14 @@ def test_steps_through_random_features_are_timed(stillhouse, small):
     assert plan["memory"]["features"] > 0
 
 
+def test_more_images_than_one_network_has_features_can_be_planned(stillhouse, small):
+    flags = (small[0], "--method=label_solve", "--architecture=fc", "--kernel=nngp", "--ipc=20")
+    more = ("--approximate=2", "--regularisation=1e-9", "--target_batch=48", "--json")
+    done = stillhouse("plan", *flags, *more)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["memory"]["features"] == (60 + 48) * 2 * 32 * 4
+
+
 def test_with_workers_it_plays_a_step(stillhouse, small):
     result = stillhouse("plan", *small, "--workers=4")
     assert result.code == 0
