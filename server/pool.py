@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
@@ -19,12 +20,14 @@ from stillhouse.methods.tasks import SpoiledError, Task, TaskFailedError, check_
 from stillhouse.server.audit import Audit
 from stillhouse.server.blobs import BlobStore, PackedArrays
 from stillhouse.server.bounded_log import BoundedLog
-from stillhouse.server.leases import Failure, TaskRecord, WorkerInfo
+from stillhouse.server.leases import Event, Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
 
 # So many are packed before the next look at what is done.
 _BATCH = 32
 _POLL_SECONDS = 0.25
+# Of the time, what looking at thousands of workers may take.
+_TICK_SHARE = 0.02
 _LONELY_SECONDS = 10.0
 _LONELY_AGAIN_SECONDS = 60.0
 # More than the header of an array takes.
@@ -81,6 +84,7 @@ class WorkerPool:
         self._offers: dict[str, Offer] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._tick_after = min(_POLL_SECONDS, self.heartbeat / 4)
         self._ticked = self._warn_since = self._lonely_since = scheduler.now
         self._warn_after = _LONELY_SECONDS
         self._max_lonely = max_lonely
@@ -204,6 +208,12 @@ class WorkerPool:
         with self._scheduling() as scheduler:
             return scheduler.renew(worker, task_ids)
 
+    def hear(self, workers: Sequence[str]) -> list[str]:
+        """Take signs of life of workers that hold nothing, and return those not live any more."""
+        with self._scheduling() as scheduler:
+            heard = [(worker, scheduler.hear(worker)) for worker in workers]
+            return [worker for worker, w in heard if w is None or w.state != "live"]
+
     def leave(self, worker: str) -> None:
         """Let a worker go."""
         with self._scheduling() as scheduler:
@@ -283,13 +293,22 @@ class WorkerPool:
             queued = self._scheduler.queued
             yield self._scheduler
             events = self._scheduler.take_events()
-            if self._scheduler.now - self._ticked > min(_POLL_SECONDS, self.heartbeat / 4):
-                events += self._scheduler.tick()
-                self._ticked = self._scheduler.now
+            if self._scheduler.now - self._ticked > self._tick_after:
+                events += self._tick()
             if self._scheduler.queued > queued:
                 self._say_there_is_work()
             # Before anybody else comes to know: what leads to the end of a run is said before it.
             self._log.tell(events, self._ticked)
+
+    def _tick(self) -> list[Event]:
+        """Have the scheduler look at all workers, and note when to do so again."""
+        began = time.monotonic()
+        events = self._scheduler.tick()
+        self._ticked = self._scheduler.now
+        seconds = (time.monotonic() - began) / _TICK_SHARE
+        often = min(_POLL_SECONDS, self.heartbeat / 4)
+        self._tick_after = min(max(often, seconds), self.heartbeat / 2)
+        return events
 
     def _say_there_is_work(self) -> None:
         if (call := self._on_work) is not None:

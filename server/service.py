@@ -3,7 +3,7 @@
 import collections
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stillhouse.data.wire import pack
@@ -84,6 +84,10 @@ class Service:
     def has_news(self) -> bool:
         """Whether a worker that waits for tasks should ask: some wait too, or none will come."""
         return self._pool.queued > 0 or self._pool.is_closed
+
+    def hear(self, workers: Sequence[str]) -> list[str]:
+        """Take signs of life of workers that wait for tasks, and return those to be answered."""
+        return self._pool.hear(workers)
 
     def on_work(self, call: Callable[[], None] | None) -> None:
         """Have this called whenever there is news; see `WorkerPool.on_work`."""

@@ -9,6 +9,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -106,22 +107,19 @@ class WaitingRoom:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             share = _TICK_SECONDS / (_ROUND * self._service.heartbeat_seconds)
-            turn = min(math.ceil(len(self._waiting) * share), len(self._waiting))
-            for number in range(turn):
-                waiter = next(iter(self._waiting), None)
-                if waiter is None:
-                    break
-                if number < _OFFERED:
-                    self._offer(waiter)
-                else:
-                    self._hear(waiter)
+            turn = list(itertools.islice(self._waiting, math.ceil(len(self._waiting) * share)))
+            for waiter in turn[:_OFFERED]:
+                self._offer(waiter)
+            self._hear(turn[_OFFERED:])
 
-    def _hear(self, waiter: _Waiter) -> None:
-        self._waiting.move_to_end(waiter)
-        answer = self._service.heartbeat(waiter.worker, [], {})
-        if answer["status"] != "ok":  # Set aside, or forgotten.
-            self._waiting.pop(waiter, None)
-            _say(waiter, answer)
+    def _hear(self, waiters: list[_Waiter]) -> None:
+        # Set aside, or forgotten, or the run is over.
+        to_answer = {*self._service.hear([waiter.worker for waiter in waiters])}
+        for waiter in waiters:
+            if waiter.worker in to_answer or self._service.has_news:
+                self._offer(waiter)
+            elif waiter in self._waiting:
+                self._waiting.move_to_end(waiter)
 
 
 def _nothing() -> Answer:
