@@ -47,6 +47,9 @@ _OPTIONS = (
     ("grpc.max_metadata_size", 2**13),
     ("grpc.max_concurrent_streams", 1024),
     ("grpc.max_allowed_incoming_connections", _MOST_CONNECTIONS),
+    # All workers may come at once, as after a restart; by default a thousand may.
+    ("grpc.server.max_pending_requests", _MOST_CONNECTIONS // 2),
+    ("grpc.server.max_pending_requests_hard_limit", _MOST_CONNECTIONS),
     # Who connects and says nothing, or no longer answers.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 120_000),

@@ -48,14 +48,17 @@ class Processes:
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
         self._started = []
 
-    def start(self, *arguments, entry=ENTRY):
-        """Start a command; `entry` is the program, where it is not the command's own."""
+    def start(self, *arguments, entry=ENTRY, within=()):
+        """Start a command; `entry` is the program, where it is not the command's own.
+
+        And `within` is what starts it in its stead, such as in another network.
+        """
         output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         with open(output, "wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-c", entry, *map(str, arguments)],
+                [*within, sys.executable, "-c", entry, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
