@@ -1,8 +1,14 @@
-"""Which tests run side by side, where there are several processes to run them."""
+"""How tests are compiled, and which run side by side where there are several processes."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# A third of what tests take would be LLVM's optimisation of programs that then run once. Processes
+# that a test starts inherit this, since other code may round otherwise; those of the engines, and
+# what is `fully_compiled`, are as users have them.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 _HERE = Path(__file__).parent
 # These start processes of their own, and wait for their signs of life: one file after another.

@@ -21,17 +21,11 @@ def x64() -> Iterator[None]:
 
 
 @pytest.fixture
-def quickly_compiled() -> Iterator[None]:
-    """Leave most of XLA's optimisations out, for the length of a test.
-
-    Most of what a deep kernel takes at small images is its compilation, and most of that is LLVM's
-    optimisation of code that then runs once. What is not compared to the bit does without it. Each
-    kernel object compiles for itself, so that other tests get none of it; and the caches of the
-    oldest jax cannot be cleared, it crashes.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+def fully_compiled() -> Iterator[None]:
+    """Compile as users do, for the length of a test: what it compiles itself, all else is kept."""
     jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

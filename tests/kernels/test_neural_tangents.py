@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("architecture", [fc(2), convnet(2), myrtle(5)])
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
 def test_block_and_vjp_against_brute_force(
-    x64, quickly_compiled, brute_force, directional_derivative, architecture, kind
+    x64, brute_force, directional_derivative, architecture, kind
 ):
     spec = KernelSpec(architecture, kind)
     x1, x2 = RNG.normal(size=(2, 4, 5, 2)), RNG.normal(size=(3, 4, 5, 2))

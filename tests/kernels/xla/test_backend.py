@@ -49,8 +49,8 @@ def cotangents(x1, x2):
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_float32_agrees_with_float64_brute_force(request, brute_force, name, kind):
-    if name != "convnet":  # One is compiled as users have it.
-        request.getfixturevalue("quickly_compiled")
+    if name == "convnet":
+        request.getfixturevalue("fully_compiled")
     architecture, shape = ARCHITECTURES[name]
     spec = KernelSpec(architecture, kind)
     x1, x2 = sides(name, shape)
@@ -63,9 +63,7 @@ def test_float32_agrees_with_float64_brute_force(request, brute_force, name, kin
 
 
 @pytest.mark.parametrize("name", ["fc2", "convnet", "myrtle5"])
-def test_gradients_against_finite_differences(
-    x64, quickly_compiled, brute_force, directional_derivative, name
-):
+def test_gradients_against_finite_differences(x64, brute_force, directional_derivative, name):
     architecture, shape = ARCHITECTURES[name]
     spec = KernelSpec(architecture)
     x1, x2 = sides(name, shape, np.float64)
@@ -84,9 +82,7 @@ def test_gradients_against_finite_differences(
 
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
 @pytest.mark.parametrize("name", ["fc2", "conv3", "convnet", "myrtle5", "odd"])
-def test_float64_agrees_with_neural_tangents_to_rounding(
-    x64, quickly_compiled, odd_architecture, name, kind
-):
+def test_float64_agrees_with_neural_tangents_to_rounding(x64, odd_architecture, name, kind):
     pytest.importorskip("neural_tangents", reason="neural_tangents is not installed on this stack")
     architecture, shape = {**ARCHITECTURES, "odd": (odd_architecture, (7, 9, 2))}[name]
     spec = KernelSpec(architecture, kind)
@@ -103,7 +99,7 @@ def test_float64_agrees_with_neural_tangents_to_rounding(
     assert relative_error(found.gram_vjp(x1, square), oracle.gram_vjp(x1, square)) < 1e-7
 
 
-def test_float32_gradients_are_right_to_rounding(x64, quickly_compiled):
+def test_float32_gradients_are_right_to_rounding(x64):
     architecture, shape = ARCHITECTURES["convnet"]
     spec = KernelSpec(architecture)
     x1, x2 = sides("convnet", shape, np.float64)
@@ -132,7 +128,7 @@ def test_results_do_not_depend_on_threads_or_on_what_is_beside():
 
 
 @pytest.mark.parametrize("b_std", [0.0, 0.1])
-def test_blank_constant_and_repeated_images_stay_finite(quickly_compiled, b_std):
+def test_blank_constant_and_repeated_images_stay_finite(b_std):
     found = xla(KernelSpec(convnet(1, b_std=b_std)))
     x = images(5, (5, 4, 1))
     x[0] = 0.0

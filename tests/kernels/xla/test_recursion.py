@@ -11,7 +11,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("architecture", [conv(2), convnet(2)])
-def test_variances_are_the_diagonal_before_each_relu(x64, quickly_compiled, architecture):
+def test_variances_are_the_diagonal_before_each_relu(x64, architecture):
     spec = KernelSpec(architecture)
     x = RNG.normal(size=(5, 6, 2, 3))
     maps = variances(spec, jnp.asarray(x))
@@ -28,7 +28,7 @@ def test_variances_are_the_diagonal_before_each_relu(x64, quickly_compiled, arch
 
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
 @pytest.mark.parametrize("name", ["fc", "convnet", "myrtle", "odd"])
-def test_an_image_with_itself(x64, quickly_compiled, brute_force, odd_architecture, kind, name):
+def test_an_image_with_itself(x64, brute_force, odd_architecture, kind, name):
     architecture = {
         "fc": fc(2),
         "convnet": convnet(2),

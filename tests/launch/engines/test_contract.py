@@ -11,7 +11,7 @@ SMALL = ("--architecture=fc", "--depth=1", "--checkpoint_every=4", "--eval_every
 LAUNCHPAD = ("--engine=launchpad",)
 
 
-@pytest.fixture(params=["spots", "digits"])
+@pytest.fixture
 def problem(request, spots):
     dataset, size = {
         "spots": (spots, ("--steps=12",)),
@@ -21,7 +21,9 @@ def problem(request, spots):
 
 
 @launchpad
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("problem", "workers"), [("spots", 1), ("digits", 2)], indirect=["problem"]
+)
 def test_launchpad(processes, problem, locally, bits, tmp_path, workers):
     run = processes.start(
         "distill", *problem, "--engine=launchpad", f"--workers={workers}", "--out=run"
@@ -32,17 +34,9 @@ def test_launchpad(processes, problem, locally, bits, tmp_path, workers):
     assert processes.alive() == []
 
 
-@launchpad
-def test_launchpad_with_loaders(processes, problem, locally, bits, tmp_path):
-    run = processes.start(
-        *("distill", *problem, "--engine=launchpad", "--workers=1", "--loaders=2", "--out=run")
-    )
-    assert run.wait() == 0, run.said
-    assert bits(tmp_path / "run") == locally(problem)
-    assert processes.alive() == []
-
-
-@pytest.mark.parametrize("transport", ["grpc", "courier"], indirect=True)
+@pytest.mark.parametrize(
+    ("problem", "transport"), [("spots", "grpc"), ("digits", "courier")], indirect=True
+)
 def test_workers_started_by_hand(processes, problem, locally, bits, tmp_path, listens, calls):
     server = processes.start("serve", *listens, *problem, "--out=run")
     workers = [processes.start("worker", *calls, "--threads=1") for _ in range(2)]

@@ -46,10 +46,12 @@ def test_a_run_that_fails_passes_its_code_and_its_line_on(processes, problem):
     assert processes.alive() == []
 
 
-def test_batches_of_the_loaders_come_in_time(processes, problem, locally, bits, tmp_path):
+def test_batches_of_the_loaders_come_in_time_and_are_the_same(
+    processes, problem, locally, bits, tmp_path
+):
     problem = (*problem, "--steps=300", "--augment", "--noflip")
     run = processes.start(
-        *("distill", *problem, "--out=run", "--engine=launchpad", "--workers=1", "--loaders=1")
+        *("distill", *problem, "--out=run", "--engine=launchpad", "--workers=1", "--loaders=2")
     )
     assert run.wait() == 0, run.said
     ((came, asked),) = re.findall(r"(\d+) of (\d+) target batches came in time", run.said)
