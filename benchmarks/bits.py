@@ -106,10 +106,11 @@ class Stage:
 
     def serve(self) -> "subprocess.Popen[bytes]":
         own = (f"--address={self.address}", f"--heartbeat={HEARTBEAT}", f"--out={self.run}")
-        return self.start("serve", *self.problem, *SETTINGS, *own)
+        return self.start("serve", *self.problem, *SETTINGS, *own, "--transport=courier")
 
     def worker(self) -> "subprocess.Popen[bytes]":
-        return self.start("worker", f"--server={self.address}", "--threads=1")
+        courier = (f"--server={self.address}", "--transport=courier")
+        return self.start("worker", *courier, "--threads=1")
 
     def step(self) -> int:
         metrics = self.run / "metrics.jsonl"

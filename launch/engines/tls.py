@@ -14,6 +14,7 @@ _PROBE_SECONDS = 3.0
 # this type.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS = 4
+_DATES = {9: "is not valid yet", 10: "has expired"}  # OpenSSL's numbers.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Tls:
                 "the server's"
             )
         self._context(server=server)
+        if self.certificate is not None:
+            self._check_dates()
 
     def of_server(self) -> Any:
         """Return them as gRPC's server takes them.
@@ -79,6 +82,33 @@ class Tls:
             _read(self.key, "tls_key"),
             _read(self.certificate, "tls_certificate"),
         )
+
+    def _check_dates(self) -> None:
+        """Check that our own certificate is valid now, by a handshake with ourselves.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        checking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        checking.check_hostname = False
+        # Whoever signed it is for the other side to know.
+        checking.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        checking.load_verify_locations(self.certificate)
+        there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+        showing = dataclasses.replace(self, authority=None)._context(server=True)
+        sides = checking.wrap_bio(back, there), showing.wrap_bio(there, back, server_side=True)
+        for _ in range(2):
+            for side in sides:
+                try:
+                    side.do_handshake()
+                except ssl.SSLWantReadError:
+                    continue
+                except ssl.SSLCertVerificationError as error:
+                    if words := _DATES.get(error.verify_code):
+                        raise ValueError(
+                            f"`--tls_certificate`: {self.certificate} {words}"
+                        ) from error
+                    return
 
     def _context(self, *, server: bool) -> ssl.SSLContext:
         """Return them as Python's own library takes them, which says what is wrong with a file."""

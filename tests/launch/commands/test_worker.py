@@ -255,6 +255,17 @@ def test_another_version_is_refused(served, start, monkeypatch):
     assert pool.workers() == []
 
 
+@pytest.mark.parametrize("command", ["worker", "status"])
+def test_without_the_token_it_is_refused_in_one_line(served, refused, port, monkeypatch, command):
+    monkeypatch.setenv("STILLHOUSE_TOKEN", "another-token-than-theirs")
+    line = refused(command, f"--server=localhost:{port}")
+    assert "has another token than the variable STILLHOUSE_TOKEN" in line
+    monkeypatch.delenv("STILLHOUSE_TOKEN")
+    assert "wants a token: give --token_file=FILE" in refused(command, f"--server=localhost:{port}")
+    line = refused(command, f"--server=localhost:{port}", "--token_file=none")
+    assert "wants a token, and there is none in none" in line
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [

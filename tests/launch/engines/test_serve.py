@@ -58,6 +58,18 @@ def test_where_nobody_serves_status_is_one_line(refused, calls, port):
     assert f"no answer from the server at localhost:{port}" in line
 
 
+def test_files_of_no_use_are_refused_before_any_work(refused, run, transport, tmp_path):
+    assert "`--tls_certificate`: none: No such file" in refused(
+        "serve", *run, "--tls_certificate=none", "--tls_key=none"
+    )
+    assert "belong together" in refused("serve", *run, "--tls_key=none")
+    assert "no token can be made in" in refused("serve", *run, "--token_file=none/token")
+    (tmp_path / "short").write_text("short")
+    assert "short holds no token" in refused("serve", *run, "--token_file=short")
+    courier = ("--transport=courier", "--token_file=short")
+    assert "has no meaning with --transport=courier" in refused("serve", *run, *courier)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_without_a_worker_it_waits_and_a_signal_ends_it(
     server_of, status, eventually, number, code
