@@ -1,13 +1,21 @@
 """A server at the other end of gRPC."""
 
+import concurrent.futures
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from stillhouse.launch.engines.addresses import parse_address
-from stillhouse.launch.engines.grpc_server import PLAIN_METHODS, SERVICE, TOKEN_KEY, import_grpc
+from stillhouse.launch.engines.grpc_server import (
+    PLAIN_METHODS,
+    SERVICE,
+    STREAM,
+    STREAM_METHODS,
+    TOKEN_KEY,
+    import_grpc,
+)
+from stillhouse.launch.engines.grpc_stream import CallStream
 from stillhouse.launch.engines.messages import ANSWER_ITEMS, MessageError, decode, encode
 from stillhouse.launch.engines.tls import Tls, trouble_at
 from stillhouse.launch.engines.tokens import VARIABLE, given_token, read_token
@@ -16,6 +24,8 @@ from stillhouse.workers.connection import Answer, Refused, ServerGone
 
 _MOST_BYTES = 2**31 - 1
 _LOOK_SECONDS = 0.2
+# Larger ones would have signs of life wait.
+_SMALL_BYTES = 2**16
 # How often at the most it is looked into why a connection fails.
 _PROBE_EVERY_SECONDS = 5.0
 _OPTIONS = (
@@ -26,7 +36,7 @@ _OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 1000),
     # One whose machine has gone is noticed, also while we wait for an answer.
-    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # No proxy of the web's, and no setting that a name server sends along.
@@ -76,9 +86,9 @@ class GrpcServer:
         else:
             self._channel = self._grpc.secure_channel(address, tls.of_client(), _OPTIONS)
         self._calls = {
-            name: self._channel.unary_unary(f"/{SERVICE}/{name}")
-            for name in (*PLAIN_METHODS, "lease")
+            name: self._channel.unary_unary(f"/{SERVICE}/{name}") for name in PLAIN_METHODS
         }
+        self._stream = CallStream(self._start_stream)
         self._waiting: set[str] = set()
         self._answered = False
         self._probed = -_PROBE_EVERY_SECONDS
@@ -92,7 +102,7 @@ class GrpcServer:
         return self._call("register", info)
 
     def lease(self, worker: str, most: int) -> Answer:
-        """See `Server.lease`; where there is nothing to do it waits for a minute at the most."""
+        """See `Server.lease`; where there is nothing to do it waits, for minutes at most."""
         self._waiting.add(worker)
         try:
             return self._call("lease", worker, most, MOST_SECONDS)
@@ -129,14 +139,13 @@ class GrpcServer:
 
     def _call(self, method: str, *arguments: Any) -> Answer:
         try:
-            message = encode(list(arguments))
-        except MessageError as error:
-            raise Refused(str(error)) from error
-        try:
-            data = self._ask(method, message)
-            answer = decode(data, items=ANSWER_ITEMS)
+            answer = self._ask(method, list(arguments))
         except self._grpc.RpcError as error:
             raise self._in_our_words(error) from error
+        except concurrent.futures.TimeoutError as error:
+            raise ServerGone(
+                f"no answer from the server at {self.address} (Deadline Exceeded)"
+            ) from error
         except MessageError as error:
             raise Refused(f"{self.address} is no stillhouse server ({error})") from error
         if not isinstance(answer, dict):
@@ -144,10 +153,10 @@ class GrpcServer:
         self._answered = True
         return answer
 
-    def _ask(self, method: str, message: bytes) -> bytes:
+    def _ask(self, method: str, arguments: list[Any]) -> Any:
         token = self._token
         try:
-            return self._send(method, message, token)
+            return self._send(method, arguments)
         except self._grpc.RpcError as error:
             if error.code() is not self._grpc.StatusCode.UNAUTHENTICATED:
                 raise
@@ -155,21 +164,38 @@ class GrpcServer:
             self._token = _token(self._token_file)
             if self._token == token:
                 raise
-        return self._send(method, message, self._token)
+        return self._send(method, arguments)
 
-    def _send(self, method: str, message: bytes, token: str | None) -> bytes:
-        call = self._calls[method]
-        metadata = None if token is None else ((TOKEN_KEY, f"Bearer {token}"),)
-        if method != "lease":
-            return call(message, timeout=self._timeout, metadata=metadata)
-        future = call.future(message, timeout=self._timeout + MOST_SECONDS, metadata=metadata)
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        while not done.wait(_LOOK_SECONDS):
+    def _send(self, method: str, arguments: list[Any]) -> Any:
+        if method == "lease":
+            return self._wait_for_tasks(arguments)
+        if method in STREAM_METHODS and _is_small(arguments):
+            future = self._stream.ask(method, arguments)
+            try:
+                return future.result(self._timeout)
+            finally:
+                future.cancel()  # Where it comes too late nobody waits for it.
+        message = encode(arguments)
+        data = self._calls[method](message, timeout=self._timeout, metadata=self._metadata)
+        return decode(data, items=ANSWER_ITEMS)
+
+    def _wait_for_tasks(self, arguments: list[Any]) -> Any:
+        future = self._stream.ask("lease", arguments)
+        ends = time.monotonic() + self._timeout + MOST_SECONDS
+        while not concurrent.futures.wait([future], _LOOK_SECONDS).done:
             if self._should_stop():
+                return {"status": "ok", "tasks": [], "wait": 0.0}
+            if time.monotonic() > ends:
                 future.cancel()
-                return encode({"status": "ok", "tasks": [], "wait": 0.0})
+                raise concurrent.futures.TimeoutError
         return future.result()
+
+    def _start_stream(self, messages: Any) -> Any:
+        return self._channel.stream_stream(STREAM)(messages, metadata=self._metadata)
+
+    @property
+    def _metadata(self) -> tuple[tuple[str, str], ...] | None:
+        return None if self._token is None else ((TOKEN_KEY, f"Bearer {self._token}"),)
 
     def _in_our_words(self, error: Any) -> Exception:
         codes, code, reason = self._grpc.StatusCode, error.code(), error.details() or ""
@@ -209,6 +235,12 @@ class GrpcServer:
             return None
         self._probed = now
         return trouble_at(self.address, self._tls)
+
+
+def _is_small(arguments: list[Any]) -> bool:
+    """Return whether no list of bytes among the arguments is large."""
+    chunks = [x for value in arguments if type(value) is list for x in value if type(x) is bytes]
+    return sum(map(len, chunks)) <= _SMALL_BYTES
 
 
 def _token(file: str | None) -> str | None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from stillhouse.launch.engines.addresses import check_address
+from stillhouse.launch.engines.grpc_stream import answer_stream
 from stillhouse.launch.engines.messages import (
     MOST_BYTES,
     REQUEST_ITEMS,
@@ -30,7 +31,10 @@ from stillhouse.server.service import Service
 # Calls are to this service's methods; another number is another protocol.
 SERVICE = "stillhouse.v1.Server"
 TOKEN_KEY = "authorization"
+STREAM = f"/{SERVICE}/calls"
 PLAIN_METHODS = ("register", "fetch", "complete", "fail", "heartbeat", "leave", "status")
+# Small calls, which the stream of a caller carries too.
+STREAM_METHODS = ("complete", "fail", "heartbeat")
 # Answered in other threads than all else: they take long.
 _LONG_METHODS = ("fetch", "status")
 _LONG_BYTES = 2**16
@@ -53,7 +57,7 @@ _OPTIONS = (
     # Who connects and says nothing, or no longer answers.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 120_000),
-    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     # Workers may ask as often whether we are there.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
@@ -180,6 +184,13 @@ def _handlers(
         for name in PLAIN_METHODS
     }
     methods[f"/{SERVICE}/lease"] = handler(_lease(room))
+    at_once = {name: getattr(service, name) for name in STREAM_METHODS}
+    later = {"lease": functools.partial(_leased, room)}
+
+    async def calls(requests: Any, context: Any) -> None:
+        await answer_stream(context, at_once, later, refused)
+
+    methods[STREAM] = grpc.stream_stream_rpc_method_handler(calls)
     callers = _Refusals(grpc)
     expected = None if token is None else f"Bearer {token}"
 
@@ -219,11 +230,15 @@ def _lease(room: WaitingRoom) -> Callable[[bytes, Any], Awaitable[bytes]]:
             arguments = _arguments(data)
         except MessageError as error:
             return encode(refused(str(error)))
-        if len(arguments) != 3 or type(arguments[2]) not in (int, float) or arguments[2] < 0:
-            return encode(refused("`lease` takes (worker, most, seconds)"))
-        return encode(await room.lease(*arguments))
+        return encode(await _leased(room, arguments))
 
     return answer
+
+
+async def _leased(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
+    if len(arguments) != 3 or type(arguments[2]) not in (int, float) or not arguments[2] >= 0:
+        return refused("`lease` takes (worker, most, seconds)")
+    return await room.lease(*arguments)
 
 
 def _answer(method: Callable[..., dict[str, Any]], data: bytes) -> bytes:

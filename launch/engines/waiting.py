@@ -17,7 +17,7 @@ from stillhouse.server.service import Service
 
 # The longest that a call waits, in seconds; then it is made again, by which a worker that has gone
 # unseen is found.
-MOST_SECONDS = 60.0
+MOST_SECONDS = 120.0
 _TICK_SECONDS = 0.1
 # In a tick so many are asked for: an idle worker may compute once more what takes another too long.
 _OFFERED = 4

@@ -223,9 +223,12 @@ def test_where_nobody_listens_the_server_is_gone_at_once(port, client_of, host):
 def test_a_server_that_hangs_is_gone_after_the_timeout(service, served, client_of, monkeypatch):
     held = threading.Event()
     monkeypatch.setattr(service._pool, "leave", lambda worker: held.wait(PATIENCE))
+    monkeypatch.setattr(service._pool, "renew", lambda worker, tasks: held.wait(PATIENCE))
     try:
-        with pytest.raises(ServerGone, match="Deadline Exceeded"):
-            client_of(served, timeout=0.3).leave("w")
+        client = client_of(served, timeout=0.3)
+        for call in (lambda: client.heartbeat("w", ["t"], {}), lambda: client.leave("w")):
+            with pytest.raises(ServerGone, match="Deadline Exceeded"):
+                call()
     finally:
         held.set()
 

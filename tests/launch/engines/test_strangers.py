@@ -13,7 +13,13 @@ import pytest
 import stillhouse
 from stillhouse.launch.engines import grpc_server
 from stillhouse.launch.engines.grpc_client import GrpcServer
-from stillhouse.launch.engines.grpc_server import PLAIN_METHODS, SERVICE, TOKEN_KEY, serve_grpc
+from stillhouse.launch.engines.grpc_server import (
+    PLAIN_METHODS,
+    SERVICE,
+    STREAM,
+    TOKEN_KEY,
+    serve_grpc,
+)
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
@@ -81,6 +87,24 @@ def test_two_thousand_malformed_messages(address, answers):
     answers()
     # No thread stays behind for what came, but for the few that take what is long.
     assert threading.active_count() <= threads + 8
+
+
+def test_malformed_messages_in_a_stream(address, answers):
+    rng = random.Random(2)
+    good = b"\x93\x01\xa9heartbeat\x93\xa2w1\x91\xa1t\x80"
+    with grpc.insecure_channel(address) as channel:
+        for number in range(200):
+            data = bytearray(good)
+            for _ in range(rng.randrange(1, 4)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            token = TOKEN if number % 4 else "no-token-of-this-run"
+            call = channel.stream_stream(STREAM)
+            # The second is whole: it is answered, or the stream has ended before.
+            stream = call(iter([bytes(data), good]), timeout=30,
+                          metadata=((TOKEN_KEY, f"Bearer {token}"),))  # fmt: skip
+            with contextlib.suppress(grpc.RpcError):
+                assert len(list(stream)) <= 2
+    answers()
 
 
 def test_a_stranger_s_message_is_not_read(address, answers):

@@ -1,0 +1,153 @@
+"""Many small calls over one call of gRPC, which costs a server a third of as many calls.
+
+A message is a number and a method with its arguments, an answer the number and what the method
+says, in whatever order answers come.
+"""
+
+import asyncio
+import concurrent.futures
+import itertools
+import queue
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from stillhouse.launch.engines.messages import (
+    ANSWER_ITEMS,
+    REQUEST_ITEMS,
+    MessageError,
+    decode,
+    encode,
+)
+
+Method = Callable[[list[Any]], Awaitable[dict[str, Any]]]
+
+# Calls of one caller that wait for their answers; who makes more has the others wait.
+_MOST_WAITING = 1024
+
+
+async def answer_stream(
+    context: Any,
+    at_once: dict[str, Callable[..., dict[str, Any]]],
+    later: dict[str, Method],
+    refuse: Callable[[str], dict[str, Any]],
+) -> None:
+    """Answer the calls of one stream until its caller ends it.
+
+    Args:
+        context: gRPC's, of the stream.
+        at_once: the methods that take no time.
+        later: those that others are not to wait for.
+        refuse: gives the answer to what is no call.
+    """
+    writing = asyncio.Lock()
+    waiting: set[asyncio.Task[None]] = set()
+
+    async def write(number: int, answer: dict[str, Any]) -> None:
+        try:
+            data = encode([number, answer])
+        except MessageError as error:
+            data = encode([number, refuse(str(error))])
+        async with writing:
+            await context.write(data)
+
+    async def answer_later(number: int, method: Method, arguments: list[Any]) -> None:
+        await write(number, await method(arguments))
+
+    try:
+        # What follows the last message is no bytes.
+        while isinstance(data := await context.read(), bytes):
+            number, name, arguments = _call(data)
+            if name in later:
+                task = asyncio.create_task(answer_later(number, later[name], arguments))
+                waiting.add(task)
+                task.add_done_callback(waiting.discard)
+                if len(waiting) >= _MOST_WAITING:
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            elif name in at_once:
+                await write(number, at_once[name](*arguments))
+            else:
+                await write(number, refuse("there is no such method"))
+    except MessageError as error:
+        await context.write(encode([-1, refuse(str(error))]))
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+def _call(data: bytes) -> tuple[int, str, list[Any]]:
+    call = decode(data, items=REQUEST_ITEMS)
+    if type(call) is not list or len(call) != 3:
+        raise MessageError("a call is its number, a method and a list of arguments")
+    number, name, arguments = call
+    if type(number) is not int or type(name) is not str or type(arguments) is not list:
+        raise MessageError("a call is its number, a method and a list of arguments")
+    return number, name, arguments
+
+
+class CallStream:
+    """The caller's side, for several threads; opened by its first call, and again after a loss.
+
+    Args:
+        start: begins the stream: takes an iterator of messages, and returns one of answers.
+    """
+
+    def __init__(self, start: Callable[[Any], Any]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._outgoing: queue.SimpleQueue[bytes | None] | None = None
+        self._pending: dict[int, concurrent.futures.Future[Any]] = {}
+
+    def ask(self, method: str, arguments: list[Any]) -> "concurrent.futures.Future[Any]":
+        """Make a call, and return what becomes its answer, or gRPC's error.
+
+        Raises:
+            MessageError: if the arguments cannot be sent.
+        """
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        number = next(self._numbers)
+        data = encode([number, method, arguments])
+        with self._lock:
+            if self._outgoing is None:
+                self._open()
+            assert self._outgoing is not None, "it was opened"
+            self._pending[number] = future
+            self._outgoing.put(data)
+        future.add_done_callback(lambda _: self._pending.pop(number, None))
+        return future
+
+    def _open(self) -> None:
+        outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._outgoing, self._pending = outgoing, {}
+        answers = self._start(iter(outgoing.get, None))
+        arguments = (answers, outgoing, self._pending)
+        threading.Thread(target=self._read, args=arguments, name="answers", daemon=True).start()
+
+    def _read(
+        self,
+        answers: Any,
+        outgoing: "queue.SimpleQueue[bytes | None]",
+        pending: dict[int, "concurrent.futures.Future[Any]"],
+    ) -> None:
+        failure: Exception = MessageError("the server has ended the stream")
+        try:
+            for data in answers:
+                number, answer = decode(data, items=ANSWER_ITEMS)
+                if number == -1:  # A message of ours was none to it.
+                    failure = MessageError(str(answer))
+                    break
+                future = pending.pop(number, None)
+                if future is not None and future.set_running_or_notify_cancel():
+                    future.set_result(answer)
+        except Exception as error:  # gRPC's own, of the stream.
+            failure = error
+        with self._lock:
+            if self._outgoing is outgoing:
+                self._outgoing = None
+            left = list(pending.values())
+        outgoing.put(None)  # Lets go of the thread that sends.
+        answers.cancel()
+        for future in left:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(failure)
