@@ -27,8 +27,9 @@ from stubs import DESCRIPTION, PATIENCE, free_port
 from stillhouse.data.wire import pack
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.grpc_client import GrpcServer
-from stillhouse.launch.engines.grpc_server import SERVICE, TOKEN_KEY, serve_grpc
+from stillhouse.launch.engines.grpc_server import SERVICE, STREAM, TOKEN_KEY, serve_grpc
 from stillhouse.launch.engines.messages import decode, encode
+from stillhouse.launch.engines.waiting import MOST_SECONDS
 from stillhouse.methods.programs import KernelGram
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
@@ -52,7 +53,9 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="for the processes of the comparison")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--threads", type=int, default=4, help="that call at once")
+    parser.add_argument("--calls", nargs="+", choices=CALLS, default=CALLS, help="of which sorts")
     parser.add_argument("--idle", type=int, default=5000, help="workers with nothing to do")
+    parser.add_argument("--watch", type=float, default=130.0, help="seconds for which these idle")
     parser.add_argument("--write", type=Path, help="folder for transports.md")
     options = parser.parse_args()
     if options.role == "server":
@@ -175,16 +178,16 @@ async def wait_idly(port: int, workers: int, seconds: int) -> None:
     async def be_idle() -> None:
         async with grpc.aio.insecure_channel(f"localhost:{port}", options) as channel:
             register = channel.unary_unary(f"/{SERVICE}/register")
-            lease = channel.unary_unary(f"/{SERVICE}/lease")
             info = encode([registration("cpu", 1, "xla")])
             async with door:
                 answer = decode(await register(info, metadata=metadata), items=100)
             ready[0] += 1
             if ready[0] == workers:
                 print("ready", flush=True)
+            stream = channel.stream_stream(STREAM)(metadata=metadata)
             while time.monotonic() < ends:
-                message = encode([answer["worker"], 2, 60.0])
-                said = decode(await lease(message, metadata=metadata), items=100)
+                await stream.write(encode([0, "lease", [answer["worker"], 2, MOST_SECONDS]]))
+                _, said = decode(await stream.read(), items=100)
                 assert said["status"] == "ok" and not said["tasks"], said
 
     waiting = [asyncio.create_task(be_idle()) for _ in range(workers)]
@@ -192,7 +195,7 @@ async def wait_idly(port: int, workers: int, seconds: int) -> None:
         await asyncio.wait_for(asyncio.gather(*waiting), seconds)
 
 
-def idle(options: argparse.Namespace, seconds: float = 60.0) -> float:
+def idle(options: argparse.Namespace) -> float:
     """Return the share of a core that idle workers cost their server."""
     with server_of("grpc", 0) as (pid, port):
         share = options.idle // IDLE_PROCESSES
@@ -204,9 +207,9 @@ def idle(options: argparse.Namespace, seconds: float = 60.0) -> float:
         try:
             for process in processes:
                 assert process.stdout.readline() == "ready\n", "not all workers came"
-            time.sleep(5)
+            time.sleep(1)
             before, begun = processor_of(pid), time.monotonic()
-            time.sleep(seconds)
+            time.sleep(options.watch)
             return (processor_of(pid) - before) / (time.monotonic() - begun)
         finally:
             for process in processes:
@@ -217,7 +220,7 @@ def idle(options: argparse.Namespace, seconds: float = 60.0) -> float:
 def report(options: argparse.Namespace) -> list[str]:
     """Return the table, as Markdown."""
     transports = ("grpc", "courier") if sys.version_info < (3, 11) else ("grpc",)
-    found = {kind: {t: measure(t, kind, options) for t in transports} for kind in CALLS}
+    found = {kind: {t: measure(t, kind, options) for t in transports} for kind in options.calls}
     megabytes = np.prod(IMAGES) * 4 / 1e6
     lines = [
         "# What carries calls: gRPC and Courier",

@@ -142,10 +142,9 @@ class GrpcServer:
             answer = self._ask(method, list(arguments))
         except self._grpc.RpcError as error:
             raise self._in_our_words(error) from error
-        except concurrent.futures.TimeoutError as error:
-            raise ServerGone(
-                f"no answer from the server at {self.address} (Deadline Exceeded)"
-            ) from error
+        except (concurrent.futures.TimeoutError, ConnectionResetError) as error:
+            reason = str(error) or "Deadline Exceeded"
+            raise ServerGone(f"no answer from the server at {self.address} ({reason})") from error
         except MessageError as error:
             raise Refused(f"{self.address} is no stillhouse server ({error})") from error
         if not isinstance(answer, dict):

@@ -9,7 +9,7 @@ import concurrent.futures
 import itertools
 import queue
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from stillhouse.launch.engines.messages import (
@@ -28,8 +28,8 @@ _MOST_WAITING = 1024
 
 async def answer_stream(
     context: Any,
-    at_once: dict[str, Callable[..., dict[str, Any]]],
-    later: dict[str, Method],
+    at_once: Mapping[str, Callable[..., dict[str, Any]]],
+    later: Mapping[str, Method],
     refuse: Callable[[str], dict[str, Any]],
 ) -> None:
     """Answer the calls of one stream until its caller ends it.
@@ -130,7 +130,7 @@ class CallStream:
         outgoing: "queue.SimpleQueue[bytes | None]",
         pending: dict[int, "concurrent.futures.Future[Any]"],
     ) -> None:
-        failure: Exception = MessageError("the server has ended the stream")
+        failure: Exception = ConnectionResetError("the server has ended the stream")
         try:
             for data in answers:
                 number, answer = decode(data, items=ANSWER_ITEMS)
