@@ -145,7 +145,8 @@ def run_studies(
                 runner = _Watched(job.runner, study.name, signals)
                 begun = time.monotonic()
                 table = study.module.compute(dataclasses.replace(job.materials, runner=runner))
-                folder.add(study, table, time.monotonic() - begun)
+                command = command_line("study", job.config.files, job.config)
+                folder.add(study, table, seconds=time.monotonic() - begun, command=command)
                 report(len(studies) - len(missing) + number)
             _write_page(job)
     return 0
@@ -186,8 +187,7 @@ def _write_page(job: StudyJob) -> None:
     from stillhouse.analysis.studies.page import studies_page
 
     finished = job.folder.finished()
-    command = command_line("study", job.config.files, job.config, leave=("only",))
-    job.folder.write_page(studies_page(finished, job.folder.identity, command))
+    job.folder.write_page(studies_page(finished, job.folder.identity))
     for kept in finished:
         for finding in kept.study.module.present(kept.table).findings:
             print(f"{kept.study.name}: {finding.verdict}: {finding.conclusion}")

@@ -13,13 +13,12 @@ from stillhouse.analysis.studies.keeping import Kept
 _FILES = {"page.html": "studies", "head.html": "report", "page.css": "report"}
 
 
-def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: str) -> str:
+def studies_page(finished: Sequence[Kept], about: Mapping[str, Any]) -> str:
     """Return the page as HTML; every value is escaped.
 
     Args:
         finished: the studies, in their order.
         about: `StudyFolder.identity`.
-        command: what made it.
     """
     parts = [
         {
@@ -31,7 +30,9 @@ def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: st
         for kept in finished
     ]
     shown = {name: about[name] for name in ("dataset", "sets", "pools", "seed")}
-    return _template().render(parts=parts, command=command, version=__version__, **shown)
+    # Some studies may have been made by one command, and some by another.
+    commands = list(dict.fromkeys(kept.command for kept in finished))
+    return _template().render(parts=parts, commands=commands, version=__version__, **shown)
 
 
 @functools.cache
