@@ -186,10 +186,10 @@ def _write_page(job: StudyJob) -> None:
     # Matplotlib is not needed to start.
     from stillhouse.analysis.studies.page import studies_page
 
-    finished = job.folder.finished()
+    finished = [(kept, kept.study.module.present(kept.table)) for kept in job.folder.finished()]
     job.folder.write_page(studies_page(finished, job.folder.identity))
-    for kept in finished:
-        for finding in kept.study.module.present(kept.table).findings:
+    for kept, section in finished:
+        for finding in section.findings:
             print(f"{kept.study.name}: {finding.verdict}: {finding.conclusion}")
     print(f"page: {job.folder.page}")
 
