@@ -58,8 +58,8 @@ SETTINGS: dict[str, dict[str, str]] = {
 INTRODUCTION = (
     "Printed by `python benchmarks/kinds.py --write docs/bits.md`: a step of each run, its tasks",
     "computed again in a process with one setting of this computer changed, and what the server",
-    "makes of the same results there. `tasks` and `server` say whose bits were others. What a worker",
-    "must have in common with the others is in [cluster](cluster.md#one-kind-of-device).",
+    "makes of the same results there. `tasks` and `server` say whose bits were others. What a",
+    "worker must have in common with the others is in [cluster](cluster.md#one-kind-of-device).",
     "",
 )
 
@@ -70,8 +70,8 @@ CLOSING = (
     "digits, and with another kernel of the BLAS its products have, of which rounding hides nearly",
     "all. So both are compared, and flags of XLA as they were given. Threads of the BLAS change",
     "Cholesky factors, which only the server computes. Here jaxlib is 0.4.13; with 0.10.2 products",
-    "of float32 had the same bits with 1 to 8 processors and with `--xla_cpu_max_isa=SSE4_2`, while",
-    "those of float64 differed between one processor and several, whatever",
+    "of float32 had the same bits with 1 to 8 processors and with `--xla_cpu_max_isa=SSE4_2`,",
+    "while those of float64 differed between one processor and several, whatever",
     "`--xla_cpu_multi_thread_eigen` said.",
 )
 
