@@ -2,12 +2,13 @@
 
     python benchmarks/scheduling.py                          # prints the tables
     python benchmarks/scheduling.py --write docs             # also writes docs/scheduling.md
-    python benchmarks/scheduling.py --workers 8 --rounds 2   # a quick look
+    python benchmarks/scheduling.py --workers 8 --rounds 2 --no-steps   # a quick look
 
 First for real: a server as `stillhouse serve` has it, and stubs that lease, fetch, sleep and
-complete over Courier on this machine, as threads of a few processes. All of them share its cores
+complete over gRPC on this machine, as threads of a few processes. All of them share its cores
 with the server, so this is a lower bound. Then simulated, with the same scheduler on a virtual
-clock, and the costs that were measured: processor time of the server for each call.
+clock, and the costs that were measured: processor time of the server for each call, and for each
+byte that it sends or takes in. Last, steps of methods whose tasks are timed here.
 """
 
 import argparse
@@ -17,21 +18,40 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import numpy as np
 from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
-from stillhouse.kernels import KernelSpec, fc
+from stillhouse.kernels import KernelSpec, convnet, fc
 from stillhouse.kernels.tiling import cross_tiles
+from stillhouse.launch.calibration import calibrate_steps
+from stillhouse.launch.fleet import ServerCosts, StepSizes, best_tile_elements, plan_step
+from stillhouse.launch.prepare import prepare
+from stillhouse.launch.settings.run import (
+    ComputeConfig,
+    DataConfig,
+    DistillConfig,
+    MethodConfig,
+    SupportConfig,
+)
 from stillhouse.methods.kernel_regression.tiled import outline_step
+from stillhouse.methods.registry import method_for
 from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 
 STUBS = Path(__file__).with_name("stubs.py")
 # Blocks for each simulated worker: enough that the first and the last hardly matter.
 SIMULATED_ROUNDS = 60
-GOAL = 95  # percent of the time
-COLUMN_OF = {"Small images": 1, "Large images, forward": 3, "Large images, backward": 5}
+# KIP with 50 images of each of ten classes, on workers that are as fast both ways.
+PAPER = StepSizes(KernelSpec(convnet()), LARGE, 500, 5000, target_bytes=1)
+FAST = 250_000  # kernel elements a second
+FLEETS = (16, 64, 128, 256)
+STEPS = {
+    "rfad": {"networks": 8, "target_batch": 500},
+    "dm": {"width": 128, "target_batch": 640},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,89 +64,150 @@ class Measured:
     busy: float
     processor: float
     calls: int
+    down: int
+    up: int
     memory_gb: float
-
-    @property
-    def call_seconds(self) -> float:
-        """Processor time of the server for each call."""
-        return self.processor / self.calls
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--workers", type=int, nargs="+", default=[32, 128, 256, 512])
+    parser.add_argument("--workers", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--seconds", type=float, default=0.5, help="what a block takes")
     parser.add_argument("--rounds", type=int, default=20, help="blocks for each worker")
     parser.add_argument("--processes", type=int, default=4, help="that hold the stubs")
-    parser.add_argument("--simulated", type=int, nargs="+", default=[512, 1024, 2048, 4096])
+    parser.add_argument("--simulated", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--transport", choices=("grpc", "courier"), default="grpc")
+    parser.add_argument("--steps", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--write", type=Path, help="folder for scheduling.md")
     options = parser.parse_args()
-    measured = [measure(workers, options) for workers in options.workers]
-    lines = report(measured, options)
+    lines = report(options)
     print("\n".join(lines))
     if options.write:
         (options.write / "scheduling.md").write_text("\n".join(lines) + "\n")
 
 
-def measure(workers: int, options: argparse.Namespace) -> Measured:
+def measure(workers: int, options: argparse.Namespace, **changed: object) -> Measured:
     """Start a server and its stubs, and return what they found."""
+    given = {"seconds": options.seconds, "rounds": options.rounds, "kind": "calls", **changed}
+    given["transport"] = options.transport
+    flags = [f"--{name}={value}" for name, value in given.items()]
     port = free_port()
-    server = child(options, "server", workers, port)
+    server = child("server", workers, port, *flags)
     shares = [len(range(i, workers, options.processes)) for i in range(options.processes)]
-    stubs = [child(options, "workers", share, port) for share in shares if share]
+    stubs = [child("workers", share, port, *flags) for share in shares if share]
     try:
-        output, _ = server.communicate(timeout=PATIENCE)
-        if server.returncode:
-            sys.exit("the server failed")
-        served = json.loads(output)
-        slept = [json.loads(process.communicate(timeout=PATIENCE)[0]) for process in stubs]
+        served = answer_of(server)
+        slept = [answer_of(process) for process in stubs]
     finally:
         for process in (server, *stubs):
             process.kill()
     asleep = sum(found["asleep"] for found in slept)
     found = Measured(workers=workers, busy=asleep / (workers * served["seconds"]), **served)
-    print(f"{workers} workers: busy {found.busy:.1%}", file=sys.stderr)
+    print(f"{workers} workers, {given['kind']}: busy {found.busy:.1%}", file=sys.stderr)
     return found
 
 
-def child(options: argparse.Namespace, *role: object) -> subprocess.Popen:
-    flags = [f"--seconds={options.seconds}", f"--rounds={options.rounds}"]
-    command = [sys.executable, str(STUBS), *map(str, role), *flags]
+def child(*arguments: object) -> subprocess.Popen:
+    command = [sys.executable, str(STUBS), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def bandwidth(options: argparse.Namespace) -> float:
-    """Return the bytes that a server sends in a second, to a client in its own process."""
-    output, _ = child(options, "bandwidth").communicate(timeout=PATIENCE)
-    return json.loads(output)["bytes_per_second"]
+def answer_of(process: subprocess.Popen) -> dict[str, float]:
+    output, _ = process.communicate(timeout=PATIENCE)
+    if process.returncode:
+        sys.exit("a process of stubs failed")
+    return json.loads(output.splitlines()[-1])
 
 
-def simulated(workers: int, call: float, rate: float, options: argparse.Namespace) -> list[str]:
+def costs_of(options: argparse.Namespace, calls: Measured) -> ServerCosts:
+    """Return what a call costs, and a byte either way: what large blocks cost beyond their calls.
+
+    The bytes of blocks that go down, and of their cotangents, are packed and hashed in that time.
+    """
+    call = calls.processor / calls.calls
+    rates = {}
+    for way in ("down", "up"):
+        found = measure(8, options, kind=way, rounds=60, seconds=0.05)
+        rest = found.processor - call * found.calls
+        rates[way] = getattr(found, way) / max(rest, 1e-3)
+    return dataclasses.replace(ServerCosts(), call=call, **rates)
+
+
+def simulated(workers: int, costs: ServerCosts, options: argparse.Namespace) -> list[str]:
     """Return a row: small images, and large ones forwards and backwards."""
     cells = [f"{workers:,}"]
     for shape, backward in ((SMALL, False), (LARGE, False), (LARGE, True)):
         rows = workers * SIMULATED_ROUNDS // 10 * ROWS
         tiles = cross_tiles(rows, 10 * COLUMNS, elements=ROWS * COLUMNS)
-        passes = outline_step(KernelSpec(fc(1)), tiles, shape)
+        passes = outline_step(KernelSpec(fc(1)), tiles, shape, 1)
         played = simulate(
             planned(passes[backward]),
             workers=workers,
             seconds_per_unit=options.seconds / (ROWS * COLUMNS),
-            rpc_seconds=call,
-            bytes_per_second=rate,
+            rpc_seconds=costs.call,
+            bytes_per_second=costs.down,
+            bytes_per_second_up=costs.up,
+            byte_threads=costs.threads,
+            poll_seconds=costs.poll,
         )
         cells += [f"{played.busy_share:.1%}", f"{played.server_share:.1%}"]
     return cells
 
 
-def report(measured: list[Measured], options: argparse.Namespace) -> list[str]:
-    """Return the tables, as Markdown."""
-    call, rate = measured[-1].call_seconds, bandwidth(options)
-    rows = [simulated(workers, call, rate, options) for workers in options.simulated]
-    size = " x ".join(map(str, LARGE))
+def fleet(workers: int, costs: ServerCosts) -> list[str]:
+    """Return a row: a step of KIP on so many fast workers, by the tiles chosen for them."""
+    speed = {"forward": 1 / FAST, "backward": 1 / FAST}
+    elements = best_tile_elements(PAPER, workers, **speed, costs=costs)
+    cells = [f"{workers}", "the usual" if elements is None else f"{elements:,}"]
+    for sizes in (dataclasses.replace(PAPER, tile_elements=elements), PAPER):
+        plan = plan_step(sizes, workers, **speed, alone=0.0, costs=costs)
+        moved = (plan.bytes_down + plan.bytes_up) / 1e6
+        cells += [f"{plan.seconds:.2f}", f"{plan.busy_share:.0%}", f"{moved:,.0f}"]
+    return cells
+
+
+def step_of(method: str, settings: dict[str, int], costs: ServerCosts) -> list[str]:
+    """Return a row: what the tasks of a step cost a worker, and the server."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.npz"
+        labels = np.arange(1000) % 10
+        np.savez(path, images=rng.integers(0, 256, (1000, *LARGE), np.uint8), labels=labels)
+        config = DistillConfig(
+            data=DataConfig(str(path)),
+            support=SupportConfig(ipc=10),
+            method=MethodConfig(method),
+            own=method_for(method, **settings, steps=2),
+            compute=ComputeConfig(threads=1),
+        )
+        tasks = calibrate_steps(prepare(config, for_real=False)).tasks
+    every = [task for tasks_of_pass in tasks.passes for task in tasks_of_pass]
+    down = sum(task.bytes_down + sum(task.blobs.values()) for task in every)
+    up = sum(task.bytes_up for task in every)
+    moving = (down / costs.down + up / costs.up) / costs.threads
+    # A task is handed in, and the next is lent, in one call; another fetches.
+    serving = max(2 * costs.call * len(every), moving) / len(every)
+    each = tasks.seconds / len(every)
+    widest = max(map(len, tasks.passes))
+    said = ", ".join(f"{name} {value}" for name, value in settings.items())
     return [
+        f"{method}, {said.replace('_', ' ')}",
+        f"{len(every)}, {widest} at a time",
+        f"{each:.3g}",
+        f"{down / 1e6:,.1f}, {up / 1e6:,.1f}",
+        f"{serving * 1e3:.2f}",
+        *(f"{each / speed / serving:,.0f}" for speed in (1, 10, 100)),
+    ]
+
+
+def report(options: argparse.Namespace) -> list[str]:
+    """Return the tables, as Markdown."""
+    measured = [measure(workers, options) for workers in options.workers]
+    costs = costs_of(options, measured[-1])
+    size = " x ".join(map(str, LARGE))
+    lines = [
         "# How many workers one server keeps busy",
         "",
         f"By `python benchmarks/scheduling.py`, on {os.cpu_count()} cores of {platform.machine()}, "
@@ -134,42 +215,57 @@ def report(measured: list[Measured], options: argparse.Namespace) -> list[str]:
         f"worker sleeps; there are {options.rounds} of them for each, simulated "
         f"{SIMULATED_ROUNDS}.",
         "",
-        "## Measured, over Courier on this machine, the workers on the same cores",
+        f"## Measured, over {options.transport} on this machine, the workers on the same cores",
         "",
         "| workers | tasks/s | busy | server's processor | a call, us | server's memory, GB |",
         "| --- | --- | --- | --- | --- | --- |",
         *(
             f"| {found.workers} | {found.tasks / found.seconds:,.0f} | {found.busy:.1%} | "
-            f"{found.processor / found.seconds:.1%} | {found.call_seconds * 1e6:.0f} | "
+            f"{found.processor / found.seconds:.1%} | {found.processor / found.calls * 1e6:.0f} | "
             f"{found.memory_gb:.2f} |"
             for found in measured
         ),
         "",
-        f"A server on this machine sends {rate / 1e6:,.0f} MB/s.",
+        f"A second of the server's processor sends {costs.down / 1e6:,.0f} MB of images, packed "
+        f"and hashed once, and takes in {costs.up / 1e6:,.0f} MB of gradients, checked and added. "
+        "What workers that wait for tasks cost, `python benchmarks/transports.py` measures.",
         "",
         "## Simulated, with a call and a byte at the costs above",
         "",
-        f"Each with the share of time for which workers, and the server, are busy: with images of "
-        f"{' x '.join(map(str, SMALL))}, where calls cost, and with images of {size}, where bytes "
-        "do: in a forward pass the images, in a backward pass also the gradients.",
+        f"Bytes are moved by {costs.threads} threads beside the one that answers calls, as gRPC "
+        "has more. Each with the share of time for which workers, and the server's busiest thread, "
+        f"are busy: with images of {' x '.join(map(str, SMALL))}, where calls cost, and with "
+        f"images of {size}, where bytes do: in a forward pass the images, the rows' as bytes, in a "
+        "backward pass also the gradients.",
         "",
         "| workers | small: busy | server | forward: busy | server | backward: busy | server |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(cells)} |" for cells in rows),
+        *(f"| {' | '.join(simulated(n, costs, options))} |" for n in options.simulated),
         "",
-        *(saturation(name, rows, column) for name, column in COLUMN_OF.items()),
+        "## A step of KIP on fast workers",
+        "",
+        f"{PAPER.support} support images, {PAPER.targets:,} targets, {size}, a worker computes "
+        f"{FAST:,} kernel elements a second, there and back; without the ridge regression. On the "
+        "left by the tiles that `--workers_planned` chooses, on the right by the usual ones.",
+        "",
+        "| workers | tile, elements | s | busy | MB | usual: s | busy | MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(f"| {' | '.join(fleet(workers, costs))} |" for workers in FLEETS),
     ]
-
-
-def saturation(name: str, rows: list[list[str]], column: int) -> str:
-    """Return where workers begin to wait, in words."""
-    for before, after in zip([None, *rows], rows, strict=False):
-        if float(after[column].rstrip("%")) < GOAL:
-            last = "fewer than the table begins with" if before is None else f"{before[0]} workers"
-            full = float(after[column + 1].rstrip("%")) > GOAL
-            why = "the server has no time left" if full else "the last tasks are waited for"
-            return f"- {name}: busy for {GOAL} % up to {last}; with {after[0]} {why}."
-    return f"- {name}: busy for {GOAL} % with {rows[-1][0]} workers, and perhaps more."
+    if options.steps:
+        lines += [
+            "",
+            "## Steps of other methods",
+            "",
+            "Ten images of each of ten classes. A task is timed here, on one core; a server feeds "
+            "as many workers as the last columns say, if a step has as many tasks at a time.",
+            "",
+            "| method | tasks of a step | s a task | MB down, up | server, ms a task | "
+            "feeds workers as fast | ten times | a hundred times |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            *(f"| {' | '.join(step_of(*each, costs))} |" for each in STEPS.items()),
+        ]
+    return lines
 
 
 if __name__ == "__main__":

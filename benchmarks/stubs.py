@@ -8,6 +8,7 @@ workers (`--kind=down`), or whose gradients come up (`--kind=up`).
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import socket
@@ -21,13 +22,15 @@ from stillhouse.data.wire import digest, pack
 from stillhouse.kernels import KernelSpec, fc
 from stillhouse.launch.engines.courier_client import CourierServer
 from stillhouse.launch.engines.courier_server import serve_courier
+from stillhouse.launch.engines.grpc_client import GrpcServer
+from stillhouse.launch.engines.grpc_server import serve_grpc
 from stillhouse.methods.programs import KernelBlock, KernelBlockVjp
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
-from stillhouse.workers.connection import ServerGone
+from stillhouse.workers.connection import Server, ServerGone
 from stillhouse.workers.registration import registration
 
 # Rows and columns of a block, and its images: small, so that calls are measured and not copying.
@@ -48,14 +51,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("role", choices=("server", "workers"))
+    parser.add_argument("role", choices=ROLES)
     parser.add_argument("numbers", type=int, nargs="*", help="count and port")
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--kind", choices=KINDS, default="calls")
+    parser.add_argument("--transport", choices=("grpc", "courier"), default="grpc")
     options = parser.parse_args()
-    role = serve if options.role == "server" else work
-    print(json.dumps(role(options, *options.numbers)))
+    print(json.dumps(ROLES[options.role](options, *options.numbers)))
 
 
 def free_port() -> int:
@@ -69,7 +72,7 @@ def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, flo
     tasks = blocks(workers * options.rounds, options.kind)
     with WorkerPool(Scheduler(time.monotonic), BlobStore()) as pool:
         service = Counting(pool, DESCRIPTION)
-        with serve_courier(service, port):
+        with listening(options, service, port):
             until = time.monotonic() + PATIENCE
             while len(service.status()["workers"]) < workers:
                 assert time.monotonic() < until, "not all workers came"
@@ -91,6 +94,19 @@ def serve(options: argparse.Namespace, workers: int, port: int) -> dict[str, flo
             pool.close()
             time.sleep(2 * options.seconds + 1)  # Those who ask now are told to end.
     return found
+
+
+def listening(
+    options: argparse.Namespace, service: Service, port: int
+) -> contextlib.AbstractContextManager[None]:
+    if options.transport == "courier":
+        return serve_courier(service, port)
+    return serve_grpc(service, f"localhost:{port}", token=None)
+
+
+def connection(options: argparse.Namespace, port: int) -> Server:
+    kind = CourierServer if options.transport == "courier" else GrpcServer
+    return kind(f"localhost:{port}", timeout=60)
 
 
 class Counting(Service):
@@ -133,7 +149,7 @@ def blocks(count: int, kind: str) -> list[Task]:
 
 def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]:
     """Be so many workers, as threads, until the server has nothing more."""
-    server = CourierServer(f"localhost:{port}", timeout=60)
+    server = connection(options, port)
     shape = (COLUMNS, *LARGE) if options.kind == "up" else (ROWS, COLUMNS)
     found = [Stub(server, options.seconds, shape) for _ in range(count)]
     threads = [threading.Thread(target=stub.work, daemon=True) for stub in found]
@@ -147,7 +163,7 @@ def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]
 class Stub:
     """A worker that sleeps. Its next task and images are there before this one is done."""
 
-    def __init__(self, server: CourierServer, seconds: float, shape: tuple[int, ...]) -> None:
+    def __init__(self, server: Server, seconds: float, shape: tuple[int, ...]) -> None:
         self._server, self._seconds = server, seconds
         self._result = [pack(np.zeros(shape, np.float32))]
         self._cached: set[str] = set()
@@ -207,6 +223,8 @@ class Stub:
             assert all(digest(blob) == name for name, blob in blobs.items())
             self._cached |= missing
 
+
+ROLES = {"server": serve, "workers": work}
 
 if __name__ == "__main__":
     main()

@@ -15,10 +15,6 @@ from stillhouse.methods.kernel_regression.tiled import outline_step
 from stillhouse.server.planned import PlannedTask, planned
 from stillhouse.server.simulation import simulate
 
-# What a call takes the server, and the bytes that a thread of it moves in a second, as
-# benchmarks/scheduling.py measures them. Two threads fill a network of ten to twenty gigabits.
-_CALL_SECONDS, _BYTES_PER_SECOND, _BYTES_PER_SECOND_UP, _BYTE_THREADS = 4e-4, 1.2e9, 5.5e8, 2
-_POLL_SECONDS = 20.0
 _F32 = 4
 # Tiles for each worker that are tried: a little fewer than a whole number of them, as tiles of K_ss
 # are smaller and come too. Of too many fast workers it is best if some have none.
@@ -26,6 +22,28 @@ _TILES_OF_A_WORKER = (0.25, 0.5, 0.95, 1.9, 2.2, 3, 4)
 _FEWEST_ELEMENTS = 256
 # What suits the kernel is left as it is for less than that.
 _WORTH_IT = 0.97
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerCosts:
+    """What answering costs a server, as benchmarks/scheduling.py measures it over gRPC.
+
+    Attributes:
+        call: seconds of a call, without its bytes.
+        down: bytes that a thread sends in a second.
+        up: bytes that a thread takes in, checks and adds in a second.
+        threads: how many move bytes beside each other; two fill a network of ten gigabits.
+        poll: seconds for which a call for tasks is kept where there are none.
+    """
+
+    call: float = 4e-4
+    down: float = 1.2e9
+    up: float = 5.5e8
+    threads: int = 2
+    poll: float = 60.0
+
+
+COSTS = ServerCosts()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +174,12 @@ def _target_bytes(job: Job) -> int:
 
 
 def best_tile_elements(
-    sizes: StepSizes, workers: int, *, forward: float, backward: float
+    sizes: StepSizes,
+    workers: int,
+    *,
+    forward: float,
+    backward: float,
+    costs: ServerCosts = COSTS,
 ) -> int | None:
     """Return for which size of a tile a step takes so many workers the least time.
 
@@ -168,6 +191,7 @@ def best_tile_elements(
         workers: how many there are.
         forward: seconds in which one of them computes a kernel element.
         backward: seconds in which it differentiates one.
+        costs: of the server.
 
     Returns:
         Kernel elements of a tile; None where what suits the kernel is as good.
@@ -176,8 +200,8 @@ def best_tile_elements(
 
     def seconds(elements: int | None) -> float:
         asked = dataclasses.replace(sizes, tile_elements=elements)
-        played = plan_step(asked, workers, forward=forward, backward=backward, alone=0.0)
-        return played.seconds
+        speeds = {"forward": forward, "backward": backward, "alone": 0.0}
+        return plan_step(asked, workers, **speeds, costs=costs).seconds
 
     tried = {round(sizes.elements / (share * workers)) for share in _TILES_OF_A_WORKER}
     # Smaller ones than usual help where there are more workers than usual tiles, to some end.
@@ -206,7 +230,13 @@ def _least_bytes(sampled: SampledStep, workers: int) -> int:
 
 
 def plan_step(
-    sizes: StepSizes, workers: int, *, forward: float, backward: float, alone: float
+    sizes: StepSizes,
+    workers: int,
+    *,
+    forward: float,
+    backward: float,
+    alone: float,
+    costs: ServerCosts = COSTS,
 ) -> FleetPlan:
     """Return what a step takes, by the scheduler that would lend its tasks.
 
@@ -216,6 +246,7 @@ def plan_step(
         forward: seconds in which a worker computes a kernel element.
         backward: seconds in which it differentiates one.
         alone: seconds for which only the server works.
+        costs: of the server.
     """
     cut = tiles_of_step if sizes.learns_images else tiles_of_targets
     tiles = cut(
@@ -225,7 +256,8 @@ def plan_step(
     first, second = outline_step(sizes.spec, tiles, sizes.image_shape, sizes.target_bytes)
     passes = planned(first), planned(second, cost=backward / forward)
     least = (workers * sizes.support * _F32 + sizes.targets * sizes.target_bytes) * values
-    return _played(passes if sizes.learns_images else passes[:1], workers, forward, alone, least)
+    played = passes if sizes.learns_images else passes[:1]
+    return _played(played, workers, forward, alone, least, costs)
 
 
 def _played(
@@ -234,17 +266,18 @@ def _played(
     seconds_per_unit: float,
     alone: float,
     least_bytes: int,
+    costs: ServerCosts = COSTS,
 ) -> FleetPlan:
     """Play a step's passes, and add the seconds for which only the server works."""
     played = simulate(
         *passes,
         workers=workers,
         seconds_per_unit=seconds_per_unit,
-        rpc_seconds=_CALL_SECONDS,
-        bytes_per_second=_BYTES_PER_SECOND,
-        bytes_per_second_up=_BYTES_PER_SECOND_UP,
-        byte_threads=_BYTE_THREADS,
-        poll_seconds=_POLL_SECONDS,
+        rpc_seconds=costs.call,
+        bytes_per_second=costs.down,
+        bytes_per_second_up=costs.up,
+        byte_threads=costs.threads,
+        poll_seconds=costs.poll,
     )
     seconds = played.seconds + alone
     busy_share = played.busy_share * played.seconds / seconds

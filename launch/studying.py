@@ -145,8 +145,7 @@ def run_studies(
                 runner = _Watched(job.runner, study.name, signals)
                 begun = time.monotonic()
                 table = study.module.compute(dataclasses.replace(job.materials, runner=runner))
-                command = command_line("study", job.config.files, job.config)
-                folder.add(study, table, seconds=time.monotonic() - begun, command=command)
+                folder.add(study, table, time.monotonic() - begun)
                 report(len(studies) - len(missing) + number)
             _write_page(job)
     return 0
@@ -186,10 +185,11 @@ def _write_page(job: StudyJob) -> None:
     # Matplotlib is not needed to start.
     from stillhouse.analysis.studies.page import studies_page
 
-    finished = [(kept, kept.study.module.present(kept.table)) for kept in job.folder.finished()]
-    job.folder.write_page(studies_page(finished, job.folder.identity))
-    for kept, section in finished:
-        for finding in section.findings:
+    finished = job.folder.finished()
+    command = command_line("study", job.config.files, job.config, leave=("only",))
+    job.folder.write_page(studies_page(finished, job.folder.identity, command))
+    for kept in finished:
+        for finding in kept.study.module.present(kept.table).findings:
             print(f"{kept.study.name}: {finding.verdict}: {finding.conclusion}")
     print(f"page: {job.folder.page}")
 

@@ -273,11 +273,14 @@ class Scheduler:
         slept = max(now - self._ticked - self.heartbeat, 0.0)
         self._ticked = now
         for worker in self.roster.present():
-            forgive(worker, slept, now)
+            if slept:
+                forgive(worker, slept, now)
             silent = now - worker.seen
             if silent > _SILENT_HEARTBEATS * self.heartbeat:
                 self.worker_lost(worker.id, f"silent for {silent:.1f} s")
                 continue
+            if not worker.held and not worker.owed:
+                continue  # Of thousands that wait none is looked at for long.
             for task in list(worker.held.values()):
                 if now > task.leases[worker.id].deadline:
                     self._expire(task, worker)

@@ -8,32 +8,30 @@ import jinja2
 
 from stillhouse import __version__
 from stillhouse.analysis.report.page import data_uri, duration, template
-from stillhouse.analysis.studies.findings import Section
 from stillhouse.analysis.studies.keeping import Kept
 
 _FILES = {"page.html": "studies", "head.html": "report", "page.css": "report"}
 
 
-def studies_page(finished: Sequence[tuple[Kept, Section]], about: Mapping[str, Any]) -> str:
+def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: str) -> str:
     """Return the page as HTML; every value is escaped.
 
     Args:
-        finished: the studies, in their order, and what is said of each.
+        finished: the studies, in their order.
         about: `StudyFolder.identity`.
+        command: what made it.
     """
     parts = [
         {
             "study": kept.study,
-            "section": section,
+            "section": kept.study.module.present(kept.table),
             "seconds": kept.seconds,
             "sizes": _sizes(kept.sizes),
         }
-        for kept, section in finished
+        for kept in finished
     ]
     shown = {name: about[name] for name in ("dataset", "sets", "pools", "seed")}
-    # Some studies may have been made by one command, and some by another.
-    commands = list(dict.fromkeys(kept.command for kept, _ in finished))
-    return _template().render(parts=parts, commands=commands, version=__version__, **shown)
+    return _template().render(parts=parts, command=command, version=__version__, **shown)
 
 
 @functools.cache

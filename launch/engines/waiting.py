@@ -85,28 +85,37 @@ class WaitingRoom:
     def _hand_out(self) -> None:
         self._stirred = False
         in_vain = 0
-        for waiter in list(self._waiting):
-            in_vain += not self._offer(waiter)
+        # Those that came last first: they still hold the images of what they computed last.
+        for waiter in reversed(list(self._waiting)):
+            in_vain += not self._offer(waiter, again=False)
             # Where tasks are left that some may not have, as they failed there, others may.
             if in_vain and (in_vain > _MOST_IN_VAIN or not self._service.has_news):
                 return
 
-    def _offer(self, waiter: _Waiter) -> bool:
-        """Ask for one who waits, and return whether there was an answer for it."""
+    def _offer(self, waiter: _Waiter, *, again: bool = True) -> bool:
+        """Ask for one who waits, and return whether there was an answer for it.
+
+        Args:
+            waiter: who.
+            again: whether it is among the first to be asked when there is more.
+        """
         if waiter.answer.done():
             return True
         answer = self._service.lease(waiter.worker, waiter.most)
         if not _says_something(answer):
-            self._waiting.move_to_end(waiter)
+            self._waiting.move_to_end(waiter, last=again)
             return False
         self._waiting.pop(waiter, None)
         _say(waiter, answer)
         return True
 
     async def _tick(self) -> None:
+        last = self._loop.time()
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            share = _TICK_SECONDS / (_ROUND * self._service.heartbeat_seconds)
+            # By the time that went by: a busy loop is late, and nobody is to be taken for lost.
+            now = self._loop.time()
+            share, last = (now - last) / (_ROUND * self._service.heartbeat_seconds), now
             turn = list(itertools.islice(self._waiting, math.ceil(len(self._waiting) * share)))
             for waiter in turn[:_OFFERED]:
                 self._offer(waiter)
