@@ -52,7 +52,9 @@ def main() -> None:
                 lines.append(line)
                 print(line, flush=True)
     if options.write:
-        options.write.write_text(report(lines, options.write))
+        before = options.write.read_text() if options.write.exists() else ""
+        _, heading, others = before.partition("\n## ")  # What benchmarks/kinds.py has printed.
+        options.write.write_text(report(lines, options.write) + heading + others)
 
 
 def compare(name: str, problem: tuple[str, ...], folder: Path) -> Iterator[str]:

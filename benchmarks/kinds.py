@@ -46,6 +46,7 @@ def _wide_of_numpy() -> str:
 
 SETTINGS: dict[str, dict[str, str]] = {
     "`NPROC=1`": {"NPROC": "1"},
+    "`NPROC=8`": {"NPROC": "8"},
     "`--xla_cpu_multi_thread_eigen=false`": {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"},
     "`--xla_cpu_max_isa=AVX2`": {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2"},
     "`NUMBA_CPU_NAME=generic`": {"NUMBA_CPU_NAME": "generic"},
@@ -57,8 +58,21 @@ SETTINGS: dict[str, dict[str, str]] = {
 INTRODUCTION = (
     "Printed by `python benchmarks/kinds.py --write docs/bits.md`: a step of each run, its tasks",
     "computed again in a process with one setting of this computer changed, and what the server",
-    "makes of the same results there. `tasks` and `server` say whose bits were others.",
+    "makes of the same results there. `tasks` and `server` say whose bits were others. What a",
+    "worker must have in common with the others is in [cluster](cluster.md#one-kind-of-device).",
     "",
+)
+
+CLOSING = (
+    "",
+    "Where nothing shows a setting may matter all the same. Networks without convolutions are",
+    "computed in float64 and rounded to float32: without AVX-512 NumPy's arc cosine has other last",
+    "digits, and with another kernel of the BLAS its products have, of which rounding hides nearly",
+    "all. So both are compared, and flags of XLA as they were given. Threads of the BLAS change",
+    "Cholesky factors, which only the server computes. Here jaxlib is 0.4.13; with 0.10.2 products",
+    "of float32 had the same bits with 1 to 8 processors and with `--xla_cpu_max_isa=SSE4_2`,",
+    "while those of float64 differed between one processor and several, whatever",
+    "`--xla_cpu_multi_thread_eigen` said.",
 )
 
 
@@ -80,7 +94,9 @@ def main() -> None:
         lines = list(table(Path(folder) / "tasks"))
     if options.write:
         text = options.write.read_text().partition(MARK)[0]
-        options.write.write_text(text + MARK + "\n" + "\n".join([*INTRODUCTION, *lines, ""]))
+        options.write.write_text(
+            text + MARK + "\n" + "\n".join([*INTRODUCTION, *lines, *CLOSING, ""])
+        )
 
 
 def table(kept: Path) -> Iterator[str]:

@@ -145,7 +145,8 @@ def run_studies(
                 runner = _Watched(job.runner, study.name, signals)
                 begun = time.monotonic()
                 table = study.module.compute(dataclasses.replace(job.materials, runner=runner))
-                folder.add(study, table, time.monotonic() - begun)
+                command = command_line("study", job.config.files, job.config)
+                folder.add(study, table, seconds=time.monotonic() - begun, command=command)
                 report(len(studies) - len(missing) + number)
             _write_page(job)
     return 0
@@ -185,11 +186,10 @@ def _write_page(job: StudyJob) -> None:
     # Matplotlib is not needed to start.
     from stillhouse.analysis.studies.page import studies_page
 
-    finished = job.folder.finished()
-    command = command_line("study", job.config.files, job.config, leave=("only",))
-    job.folder.write_page(studies_page(finished, job.folder.identity, command))
-    for kept in finished:
-        for finding in kept.study.module.present(kept.table).findings:
+    finished = [(kept, kept.study.module.present(kept.table)) for kept in job.folder.finished()]
+    job.folder.write_page(studies_page(finished, job.folder.identity))
+    for kept, section in finished:
+        for finding in section.findings:
             print(f"{kept.study.name}: {finding.verdict}: {finding.conclusion}")
     print(f"page: {job.folder.page}")
 

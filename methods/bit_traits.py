@@ -14,6 +14,8 @@ _VECTORS = (
 )
 # Vectors of NumPy's that few processors have, though they have wider ones.
 _RARE = ("XOP", "FMA4", "AVX512_KNL", "AVX512_KNM")
+# From this jaxlib on products of float64 are shared whatever `--xla_cpu_multi_thread_eigen` says.
+_SHARES_ALL_THE_SAME = (0, 4, 32)
 # Flags of XLA that say what it prints, or how many devices it has, and not how it computes.
 _IDLE_FLAGS = ("--xla_dump", "--xla_hlo_profile", "--xla_force_host_platform_device_count")
 
@@ -98,10 +100,16 @@ def _xla_flags() -> str:
 
 
 def _xla_processors() -> str:
-    """Return how many processors XLA shares its products among."""
-    if "--xla_cpu_multi_thread_eigen=false" in os.environ.get("XLA_FLAGS", "").split():
+    """Return among how many processors XLA shares its products."""
+    alone = "--xla_cpu_multi_thread_eigen=false" in os.environ.get("XLA_FLAGS", "").split()
+    if alone and _version("jaxlib") < _SHARES_ALL_THE_SAME:
         return "1"
     return os.environ.get("NPROC") or str(default_threads())
+
+
+def _version(package: str) -> tuple[int, ...]:
+    numbers = re.findall(r"\d+", importlib.metadata.version(package))
+    return tuple(map(int, numbers[:3]))
 
 
 def _gpu_libraries() -> str:

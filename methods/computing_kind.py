@@ -24,8 +24,8 @@ _TRAITS = {
     "numba": _Trait("Numba", _INSTALL),
     "numba_target": _Trait(
         "Numba for",
-        "set NUMBA_CPU_NAME and NUMBA_CPU_FEATURES alike everywhere (NUMBA_CPU_NAME=generic, which "
-        "is slow, suits every processor)",
+        "set NUMBA_CPU_NAME and NUMBA_CPU_FEATURES alike everywhere, to what all have "
+        "(NUMBA_CPU_NAME=generic, which is slow, suits every processor)",
     ),
     "numpy": _Trait("NumPy", _INSTALL),
     "numpy_vectors": _Trait(
@@ -41,7 +41,9 @@ _TRAITS = {
     "gpu_libraries": _Trait("GPU libraries", _INSTALL),
     "xla_flags": _Trait("XLA_FLAGS", "set XLA_FLAGS alike everywhere"),
     "xla_processors": _Trait(
-        "XLA's processors:", "set NPROC alike everywhere; workers are given it by --threads"
+        "XLA's processors:",
+        "give each worker the same --threads, such as 1, or set NPROC=1 (before jaxlib 0.4.32 also "
+        "XLA_FLAGS=--xla_cpu_multi_thread_eigen=false) everywhere",
     ),
 }
 # What benchmarks/kinds.py has seen to change bits, see docs/bits.md. Results of tasks do not go

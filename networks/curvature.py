@@ -25,7 +25,7 @@ Product = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Compiled:
+class Compiled:
     """Functions of parameters `theta [p]`, whatever else the weights hold, images and targets.
 
     Attributes:
@@ -44,9 +44,14 @@ class _Compiled:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(
+def compiled(
     spec: NetworkSpec, loss: str, image_shape: tuple[int, int, int], num_classes: int
-) -> _Compiled:
+) -> Compiled:
+    """Return the functions of a network, compiled once a process for each size of batch.
+
+    Raises:
+        ValueError: if there is no such network for images of this shape.
+    """
     network = build_network(spec, image_shape, num_classes)
     error = loss_of(loss)
 
@@ -71,7 +76,7 @@ def _compiled(
     def slopes(v: jax.Array, theta: jax.Array, *others: Any) -> jax.Array:
         return jax.jvp(lambda t: each(t, *others), (theta,), (v,))[1]
 
-    return _Compiled(
+    return Compiled(
         network, jax.jit(value), jax.jit(jax.grad(value)), jax.jit(product), jax.jit(slopes)
     )
 
@@ -108,7 +113,7 @@ class LossSurface:
         batch: int = _BATCH,
     ) -> None:
         h, w, c = images.shape[1:]
-        self._compiled = _compiled(spec, loss, (h, w, c), targets.shape[1])
+        self._compiled = compiled(spec, loss, (h, w, c), targets.shape[1])
         network = self._compiled.network
         network.unpack(weights)  # Raises if they are another's.
         self.size = network.num_parameters

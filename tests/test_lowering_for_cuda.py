@@ -12,7 +12,7 @@ import pytest
 
 from stillhouse.kernels import KernelSpec, conv, convnet, fc, myrtle
 from stillhouse.kernels.xla import backend
-from stillhouse.networks import NetworkSpec
+from stillhouse.networks import NetworkSpec, curvature
 from stillhouse.networks.descent import programs_for
 from stillhouse.networks.objective import Objective
 
@@ -131,3 +131,16 @@ def test_a_network_s_programs(name):
     assert faults(made.step, params, moments, state, rate, x, y) == []
     assert faults(made.predict, params, state, x) == []
     assert faults(made.kernel_product, y, params, state, x) == []
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet, instance norm"])
+def test_the_programs_of_a_hessian(name):
+    shape, classes = (32, 32, 3), 4
+    made = curvature.compiled(NETWORKS[name], "xent", shape, classes)
+    theta = jax.ShapeDtypeStruct((made.network.num_parameters,), np.float32)
+    rest = jax.ShapeDtypeStruct((0,), np.float32)
+    x = jax.ShapeDtypeStruct((6, *shape), np.float32)
+    y = jax.ShapeDtypeStruct((6, classes), np.float32)
+    assert faults(made.gradient, theta, rest, x, y) == []
+    assert faults(made.product, theta, theta, rest, x, y) == []
+    assert faults(made.slopes, theta, theta, rest, x, y) == []

@@ -261,12 +261,12 @@ def present(table: Table) -> Section:
         by_test(float(np.mean(one.own)) - table.base, p)
         for one, p in zip(table.sets, tests, strict=True)
     ]
-    low, high = (pick(table.sets, key=lambda one: np.mean(one.own)) for pick in (min, max))
+    shares = ", ".join(f"{one.name} {_mean(one.own)} %" for one in table.sets)
     sentence = (
-        f"Of the {MOST} test images whose loss rises most without a distilled image, "
-        f"{_mean(low.own)} % ({low.name}) to {_mean(high.own)} % ({high.name}) are of its class, "
-        f"and {percent(table.base)} % of all; by Wilcoxon's signed-rank test over the images of a "
-        f"set, against that share, it is {counted(verdicts)} sets."
+        f"Of the {MOST} test images whose loss rises most without a distilled image, those of its "
+        f"class are: {shares}; of all test images {percent(table.base)} % are. By Wilcoxon's "
+        f"signed-rank test over the images of a set, against that share, it is "
+        f"{counted(verdicts)} sets."
     )
     asked = any(one.damping is not None for one in table.sets)
     head = (

@@ -33,12 +33,14 @@ class Kept:
         study: which one.
         sizes: the sizes that decided its table.
         seconds: that it took.
+        command: what made it.
         table: what was measured, a `Table` of its module.
     """
 
     study: Study
     sizes: Mapping[str, Any]
     seconds: float
+    command: str
     table: Any
 
 
@@ -145,7 +147,8 @@ class StudyFolder:
         record = _read(file)
         try:
             table = from_plain(study.module.Table, record["table"])
-            return Kept(study, record["sizes"], float(record["seconds"]), table)
+            seconds, command = float(record["seconds"]), str(record["command"])
+            return Kept(study, record["sizes"], seconds, command, table)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{file} cannot be read as a study ({error}); delete it, and it is made again"
@@ -160,15 +163,22 @@ class StudyFolder:
         """
         return [kept for study in STUDIES.values() if (kept := self.read(study)) is not None]
 
-    def add(self, study: Study, table: Any, seconds: float) -> None:
+    def add(self, study: Study, table: Any, *, seconds: float, command: str) -> None:
         """Write a study that is finished.
+
+        Args:
+            study: which one.
+            table: what was measured.
+            seconds: that it took.
+            command: what made it.
 
         Raises:
             OSError: if it cannot be written.
         """
         sizes = {name: to_plain(self._sizes)[name] for name in study.sizes}
-        record = {"study": study.name, "sizes": sizes, "seconds": round(seconds, 1)}
-        self._write(self._file(study).name, {**record, "table": to_plain(table)})
+        made = {"sizes": sizes, "seconds": round(seconds, 1), "command": command}
+        record = {"study": study.name, **made, "table": to_plain(table)}
+        self._write(self._file(study).name, record)
 
     def write_page(self, text: str) -> None:
         """Write the page.

@@ -166,7 +166,7 @@ def _chart(table: Table, one: Placed, number: int) -> Chart:
                 cmap=colours,
                 vmin=-0.5,
                 vmax=max(count, colours.N if colours.N < 256 else count) - 0.5,
-                s=5 if real else 36,
+                s=5 if real else 20,
                 alpha=0.4 if real else 1.0,
                 marker="o" if real else _MARKERS[number % len(_MARKERS)],
                 linewidths=0 if real else 0.9,

@@ -8,30 +8,32 @@ import jinja2
 
 from stillhouse import __version__
 from stillhouse.analysis.report.page import data_uri, duration, template
+from stillhouse.analysis.studies.findings import Section
 from stillhouse.analysis.studies.keeping import Kept
 
 _FILES = {"page.html": "studies", "head.html": "report", "page.css": "report"}
 
 
-def studies_page(finished: Sequence[Kept], about: Mapping[str, Any], command: str) -> str:
+def studies_page(finished: Sequence[tuple[Kept, Section]], about: Mapping[str, Any]) -> str:
     """Return the page as HTML; every value is escaped.
 
     Args:
-        finished: the studies, in their order.
+        finished: the studies, in their order, and what is said of each.
         about: `StudyFolder.identity`.
-        command: what made it.
     """
     parts = [
         {
             "study": kept.study,
-            "section": kept.study.module.present(kept.table),
+            "section": section,
             "seconds": kept.seconds,
             "sizes": _sizes(kept.sizes),
         }
-        for kept in finished
+        for kept, section in finished
     ]
     shown = {name: about[name] for name in ("dataset", "sets", "pools", "seed")}
-    return _template().render(parts=parts, command=command, version=__version__, **shown)
+    # Some studies may have been made by one command, and some by another.
+    commands = list(dict.fromkeys(kept.command for kept, _ in finished))
+    return _template().render(parts=parts, commands=commands, version=__version__, **shown)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from stillhouse.analysis.studies.findings import (
     TOO_SMALL,
     Finding,
     Section,
+    by_test,
     chance,
     counted,
     overall,
@@ -22,7 +23,8 @@ from stillhouse.analysis.studies.findings import (
 from stillhouse.analysis.studies.influence import MOST, changes_of, most_influenced
 from stillhouse.analysis.studies.materials import Materials
 
-_CONCLUSION = "Single distilled images carry semantics: what each influences most is alike."
+_OF_CLASSES = "Single distilled images carry semantics: what each influences most is of one class."
+_BEYOND = "It is alike in more than its class."
 _PERMUTATIONS = 999
 
 
@@ -131,18 +133,22 @@ def _counts(classes: np.ndarray) -> tuple[tuple[int, int], ...]:
 
 def present(table: Table) -> Section:
     """Return what the page says."""
-    verdicts = [_verdict(one) for one in table.sets]
-    found = [
-        f"{one.name} in {', '.join(_coherent(one)) or 'none'} (classes: {100 * one.purity:.0f} % "
-        f"of one, {100 * one.purity_chance:.0f} % by chance)"
+    of_classes = [by_test(one.purity - one.purity_chance, one.purity_p) for one in table.sets]
+    shares = ", ".join(
+        f"{one.name} {100 * one.purity:.0f} % for {100 * one.purity_chance:.0f} %"
         for one in table.sets
-    ]
-    tried = len(table.attributes)
-    sentence = (
-        f"The {MOST} test images that a distilled image influences most are more alike than test "
-        f"images of the same classes, by permutation tests (999 permutations within classes, "
-        f"Bonferroni over {tried} attributes): {'; '.join(found)}. A set with one attribute or "
-        f"more is as published: {counted(verdicts)} sets."
+    )
+    in_class = (
+        f"Of the {MOST} test images that a distilled image influences most, the most frequent "
+        f"class has, for its share by chance: {shares}; by {_PERMUTATIONS} permutations of the "
+        f"classes it is {counted(of_classes)} sets."
+    )
+    beyond = [_verdict(one) for one in table.sets]
+    found = "; ".join(f"{one.name} {', '.join(_coherent(one)) or 'none'}" for one in table.sets)
+    in_attributes = (
+        f"Attributes in which these {MOST} are more alike than test images of the same classes: "
+        f"{found}; by {_PERMUTATIONS} permutations within classes (Bonferroni over "
+        f"{len(table.attributes)} attributes) it is {counted(beyond)} sets."
     )
     head = ("image", "class", f"classes of the {MOST}", *table.attributes)
     rows = [
@@ -172,8 +178,11 @@ def present(table: Table) -> Section:
         "edges is the share of pixels at which the intensity changes steeply, background the mean "
         "along the border. What a captioning model would say of the images is not in reach here.",
     )
-    finding = Finding(_CONCLUSION, overall(verdicts), sentence)
-    return Section((finding,), (_chart(table),), caption, head, tuple(rows), notes)
+    findings = (
+        Finding(_OF_CLASSES, overall(of_classes), in_class),
+        Finding(_BEYOND, overall(beyond), in_attributes),
+    )
+    return Section(findings, (_chart(table),), caption, head, tuple(rows), notes)
 
 
 def _coherent(one: Meanings) -> list[str]:
@@ -187,8 +196,9 @@ def _coherent(one: Meanings) -> list[str]:
 def _verdict(one: Meanings) -> str:
     if _coherent(one):
         return SEEN
-    # Where even classes are no purer than by chance, influences are noise at this size.
-    return NOT_SEEN if one.purity_p <= LEVEL else TOO_SMALL
+    # Less alike than chance is an answer, as alike is none.
+    less = [alike for alike in one.alike if (1 - alike.p_value) * len(one.alike) <= LEVEL]
+    return NOT_SEEN if less else TOO_SMALL
 
 
 def _chart(table: Table) -> Chart:

@@ -15,7 +15,7 @@ from stillhouse.methods.method import Problem
 from stillhouse.methods.network_settings import NetworkSettings
 from stillhouse.methods.options import at_least, changed, not_negative, option, positive
 from stillhouse.methods.programs import ArrayType, FeatureRegression
-from stillhouse.networks import NORMS
+from stillhouse.networks import INITIALISATIONS, NORMS
 
 if TYPE_CHECKING:
     from stillhouse.methods.kernel_regression.support_set import RegressionConfig
@@ -32,6 +32,7 @@ class FrepoSettings(NetworkSettings):
     Attributes:
         prepend: put one more convolution before the first block of a convnet.
         norm: what normalises behind every convolution; ignored by networks without any.
+        initialisation: what the weights start as.
         pool_size: networks that live beside the set.
         networks: those of a step.
         max_online_updates: steps of a network's life.
@@ -56,6 +57,12 @@ class FrepoSettings(NetworkSettings):
 
     prepend: bool = option(False, "one more convolution before the first block (convnet)")
     norm: str = option("none", "what normalises behind each convolution", choices=NORMS)
+    initialisation: str | None = option(
+        "xavier",
+        "what weights start as: Glorot's, or as in the kernels, whose larger first outputs a "
+        "squared error has to undo",
+        choices=INITIALISATIONS,
+    )
     pool_size: int = option(10, "networks that live beside the set", check=at_least(1))
     networks: int = option(
         1, "those of a step, drawn from the pool: tasks, which workers share", check=at_least(1)
@@ -189,6 +196,14 @@ class FrepoSettings(NetworkSettings):
         found = {name: getattr(self, name) for name in own if name != "corruption"}
         found |= {"recipe_augment": list(self.recipe_augment), **changed(self, "corruption")}
         return {**super().identity(), **found}
+
+    def check_given(self, given: frozenset[str]) -> None:
+        """Check that no flag would be ignored."""
+        if "network_rate" in given and not self.max_online_updates:
+            raise ValueError(
+                "`--network_rate` has no meaning for networks that take no steps; drop it, or give "
+                "--max_online_updates"
+            )
 
     def growing(self) -> str | None:
         """Return the steps, unless the learning rate falls over as many as there are."""

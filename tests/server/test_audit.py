@@ -101,6 +101,28 @@ def test_the_same_process_is_no_second_worker(audited):
     assert desk.scheduler.lease(others[0]) == [id]
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_of_a_workers_results_more_than_the_share_are_compared(share):
+    """2a / (1 + a) of them, since whatever is compared is computed twice."""
+    rng, seconds, audit = random.Random(0), 0.0, Audit(share)
+    scheduler = Scheduler(lambda: seconds, audit=Audit(share))
+    records = [TaskRecord(1, audited=audit.chooses()) for _ in range(8000)]
+    ids = scheduler.submit(records)
+    audited = {id for id, record in zip(ids, records, strict=True) if record.audited}
+    workers = [scheduler.register(WorkerInfo(f"h{number}", 1)) for number in range(3)]
+    counts, held = {worker: [0, 0] for worker in workers}, dict.fromkeys(workers)
+    while held:
+        worker = rng.choice(list(held))
+        if (id := held[worker]) is not None:
+            counts[worker][id in audited] += 1
+            scheduler.complete(worker, id, id, id)
+        held[worker] = next(iter(scheduler.lease(worker)), None)
+        if held[worker] is None:
+            del held[worker]
+    for others, compared in counts.values():
+        assert compared / (others + compared) == pytest.approx(2 * share / (1 + share), rel=0.15)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_where_all_is_audited_a_liar_changes_nothing(seed):

@@ -119,16 +119,13 @@ def test_semantics_say_what_is_alike(sized, table):
     assert len(section.rows) == 24 and all(len(row) == len(section.head) for row in section.rows)
     one = found.sets[0]
     assert one.purity > one.purity_chance + 0.2 and one.purity_p < 0.01
-    coherent = dataclasses.replace(
-        one,
-        alike=tuple(
-            dataclasses.replace(a, spread=0.1, chance=0.9, p_value=0.001) for a in one.alike
-        ),
-    )
-    told = semantics.present(dataclasses.replace(found, sets=(coherent,))).findings[0]
-    assert told.verdict == "seen" and "brightness" in told.sentence
-    noise = dataclasses.replace(
-        one, purity_p=0.6, alike=tuple(dataclasses.replace(a, p_value=0.5) for a in one.alike)
-    )
-    told = semantics.present(dataclasses.replace(found, sets=(noise,))).findings[0]
-    assert told.verdict == "too small to tell"
+    assert section.findings[0].verdict == "seen"
+
+    def told(spread, chance):
+        alike = [dataclasses.replace(a, spread=spread, p_value=chance) for a in one.alike]
+        changed = dataclasses.replace(one, alike=tuple(alike))
+        return semantics.present(dataclasses.replace(found, sets=(changed,))).findings[1]
+
+    assert told(0.01, 0.001).verdict == "seen" and "brightness" in told(0.01, 0.001).sentence
+    assert told(0.4, 0.5).verdict == "too small to tell" and "plain none" in told(0.4, 0.5).sentence
+    assert told(3.0, 1.0).verdict == "not seen"

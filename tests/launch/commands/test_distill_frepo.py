@@ -44,6 +44,7 @@ def test_a_set_is_planned_learned_resumed_and_evaluated_by_its_recipe(stillhouse
         (["--network=convnet", "--depth=3"], "6 x 6 pixels are too small for convnet"),
         (["--network=convnet", "--norm=batch"], "`--norm` batch makes the features"),
         (["--loss=cross_entropy"], "`--loss` has no meaning for --method=frepo"),
+        (["--max_online_updates=0", "--network_rate=1"], "that take no steps; drop it"),
         (["--max_online_updates=-1"], "0 or more, got -1"),
         (["--recipe_augment=colour"], "did you mean color?"),
         (["--width=2000000000", "--pool_size=1000"], "a smaller network"),

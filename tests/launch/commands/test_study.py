@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -7,7 +9,10 @@ from stillhouse.analysis.studies import pixels, recognition
 from stillhouse.data.distilled import DistilledSet, load_distilled
 from stillhouse.launch.commands import study
 from stillhouse.launch.main import main
+from stillhouse.launch.settings.flags import parse
+from stillhouse.launch.settings.pretrain import PretrainConfig
 from stillhouse.methods.algorithm import Interrupted
+from stillhouse.networks.pool import Pool
 
 NETWORK = ("--network=mlp", "--width=8", "--depth=1")
 TRAINED = (*NETWORK, "--epochs=3", "--batch_size=48", "--networks=3", "--learning_rate=0.02")
@@ -120,6 +125,11 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(
     command = says.split("first: ")[1]
     assert f"--out={made / 'plain'}-along" in command and "--networks=3" in command
     assert "--width=8" in command and "--trajectories --every=5" in command
+    # It is the command of a pool like that one, but for the weights along the way.
+    config, _ = parse(PretrainConfig, shlex.split(command)[2:])
+    info = Pool(made / "plain").info
+    assert config.network.spec == info.network and config.data.transform == info.transform
+    assert config.training_spec == dataclasses.replace(info.training, every=5)
     says = refused("study", finished, second, "--only=along", "--pool=nowhere")
     assert "nowhere holds no pool; train one first: stillhouse pretrain" in says
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from stillhouse.data.distilled import load
+from stillhouse.server.audit import Audit
 
 HEARTBEAT = 0.5
 MAIN = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
@@ -35,15 +36,16 @@ def compute(context, task):
 leased.compute = compute
 """
 
-# One bit of every seventh result is another.
+# One bit of the result is another where the number of the task ends so.
 FLIPPING = """
-import itertools
+import threading
 import numpy as np
 from stillhouse.workers import leased
-right, count = leased.compute, itertools.count(1)
+right = leased.compute
 def compute(context, task):
     results = tuple(np.array(x) for x in right(context, task))
-    if next(count) % 7 == 0:
+    number = int(threading.current_thread().name.rpartition("-")[2])
+    if number % {every} == {wrong}:
         results[0].view(np.uint32).flat[0] ^= 1
     return results
 leased.compute = compute
@@ -133,7 +135,7 @@ def test_workers_that_hang_and_one_that_raises_do_no_harm_and_are_named(
 def test_a_worker_that_flips_bits_is_found_out_by_an_audit(
     serve, worker, locally, bits, problem, tmp_path
 ):
-    server, flipping = serve("", "--audit=1"), worker(FLIPPING)
+    server, flipping = serve("", "--audit=1"), worker(FLIPPING.format(every=7, wrong=0))
     sound = [worker(), worker()]
     assert server.wait() == 0, server.said
     assert bits(tmp_path / "run") == locally(problem)
@@ -145,6 +147,29 @@ def test_a_worker_that_flips_bits_is_found_out_by_an_audit(
     audit = load(tmp_path / "run" / "distilled.npz").card.audit
     assert audit["set_aside"] == [name] and audit["compared"] > 200 and audit["share"] == 1.0
     assert [w.wait(20) for w in sound] == [0, 0]
+
+
+def test_one_wrong_result_of_a_hundred_is_found_where_one_of_twenty_is_compared(
+    serve, worker, eventually, locally, bits, problem, tmp_path
+):
+    # By the seed of the run; before it come others, so that all workers are there by then.
+    audit = Audit(0.05, seed=0)
+    wrong = [number for number in range(1, 100) if audit.chooses()][-1]
+    server, third = serve("", "--audit=0.05"), worker()
+    eventually(lambda: "has joined" in server.said, "joined", command=server)
+    # It sleeps until it is needed: of two workers each computes whatever is compared.
+    third.send(signal.SIGSTOP)
+    flipping, sound = worker(FLIPPING.format(every=100, wrong=wrong)), worker()
+    eventually(lambda: "a third decides" in server.said, "two differ", command=server)
+    third.send(signal.SIGCONT)
+    assert server.wait() == 0, server.said
+    assert bits(tmp_path / "run") == locally(problem)
+    assert flipping.wait() == 1 and "two others agree on other bits" in flipping.said
+    found = load(tmp_path / "run" / "distilled.npz").card.audit
+    (name,) = found["set_aside"]
+    assert name.endswith(f":{flipping.pid})") and found["share"] == 0.05
+    assert f"is computed again: {name} handed in wrong bits" in server.said
+    assert [each.wait() for each in (sound, third)] == [0, 0]
 
 
 def test_a_worker_of_fewer_vector_instructions_is_refused_and_the_difference_named(

@@ -9,7 +9,7 @@ import pytest
 
 SMALL = {
     "dd": ("--network=mlp", "--width=64", "--distill_steps=4", "--networks=3", "--steps=60"),
-    "rfad": ("--architecture=fc", "--depth=1", "--networks=4", "--steps=60"),
+    "rfad": ("--architecture=fc", "--depth=1", "--networks=4", "--steps=20"),
 }
 COMMON = ("--eval_every=0", "--checkpoint_every=20", "--target_batch=300")
 
