@@ -228,7 +228,8 @@ def report(options: argparse.Namespace) -> list[str]:
         f"By `python benchmarks/transports.py`, on {os.cpu_count()} cores of {platform.machine()}, "
         f"Python {platform.python_version()}: one server, {options.threads} threads that call it "
         f"from another process for {options.seconds:g} s, over loopback, unencrypted. Large calls "
-        f"carry {megabytes:.1f} MB. Processor times are those of whole processes.",
+        f"carry {megabytes:.1f} MB. Processor times are those of whole processes, and grow with "
+        f"what else runs on the machine: its load was {os.getloadavg()[0]:.0f}.",
         "",
         "| call | by | calls/s | MB/s | server's processor | client's processor |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -242,6 +243,13 @@ def report(options: argparse.Namespace) -> list[str]:
             name = {"grpc": "gRPC", "courier": "Courier"}[transport]
             cells = [names[kind], name, f"{calls / seconds:,.0f}", rate, *costs]
             lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Courier is C++ up to the method that is called, gRPC is Python's from its event loop on. "
+        "Signs of life, tasks and small results are messages of one call that stays open; arrays "
+        "are calls of their own, so that no sign of life waits behind one. A worker with nothing "
+        "to do makes no calls by gRPC, and up to fifty a second by Courier.",
+    ]
     if options.idle:
         lines += [
             "",

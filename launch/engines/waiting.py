@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import logging
 import math
 from typing import Any
 
@@ -27,6 +28,7 @@ _MOST_IN_VAIN = 64
 _ROUND = 0.75
 
 Answer = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(eq=False)
@@ -47,6 +49,7 @@ class WaitingRoom:
         self._service = service
         self._loop = asyncio.get_running_loop()
         self._waiting: collections.OrderedDict[_Waiter, None] = collections.OrderedDict()
+        self._latest: dict[str, _Waiter] = {}
         self._stirred = False
         self._ticking = self._loop.create_task(self._tick())
         service.on_work(self.stir)
@@ -64,7 +67,14 @@ class WaitingRoom:
 
     async def lease(self, worker: Any, most: Any, seconds: float) -> Answer:
         """Answer as `Service.lease`; where there is nothing to do, only after so many seconds."""
+        if type(worker) is not str:
+            return self._service.lease(worker, most)  # Which says what is wrong with it.
         waiter = _Waiter(worker, most, self._loop.create_future())
+        if (cut_off := self._latest.get(worker)) is not None:
+            # A worker waits once: its last call's connection is gone, and would swallow tasks.
+            self._waiting.pop(cut_off, None)
+            _say(cut_off, _nothing())
+        self._latest[worker] = waiter
         # In the room before it asks: what comes while it asks finds it there.
         self._waiting[waiter] = None
         timer = self._loop.call_later(min(seconds, MOST_SECONDS), _say, waiter, _nothing())
@@ -74,6 +84,8 @@ class WaitingRoom:
         finally:
             timer.cancel()
             self._waiting.pop(waiter, None)
+            if self._latest.get(worker) is waiter:
+                del self._latest[worker]
 
     def stir(self) -> None:
         """Let those who wait have what there is; from any thread, and under any lock."""
@@ -115,7 +127,16 @@ class WaitingRoom:
             await asyncio.sleep(_TICK_SECONDS)
             # By the time that went by: a busy loop is late, and nobody is to be taken for lost.
             now = self._loop.time()
-            share, last = (now - last) / (_ROUND * self._service.heartbeat_seconds), now
+            seconds, last = now - last, now
+            try:
+                self._look_after(seconds)
+            except Exception:  # A mistake of ours costs a look, and no worker its life.
+                _log.exception("looking after idle workers failed")
+
+    def _look_after(self, seconds: float) -> None:
+        """Hear those whose turn has come since, and offer the first of them what is late."""
+        if self._waiting:
+            share = seconds / (_ROUND * self._service.heartbeat_seconds)
             turn = list(itertools.islice(self._waiting, math.ceil(len(self._waiting) * share)))
             for waiter in turn[:_OFFERED]:
                 self._offer(waiter)

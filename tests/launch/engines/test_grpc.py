@@ -178,6 +178,26 @@ def test_who_waits_gets_what_another_one_gave_back(pool, client):
     assert len(join()) == 1
 
 
+def test_a_worker_that_was_cut_off_waits_once(pool, served, client_of):
+    first, second = client_of(served), client_of(served)
+    worker = first.register(INFO)["worker"]
+    answers = []
+    threads = [
+        threading.Thread(target=lambda c=c: answers.append(c.lease(worker, 1)), daemon=True)
+        for c in (first, second)
+    ]
+    threads[0].start()
+    time.sleep(0.3)
+    threads[1].start()
+    threads[0].join(PATIENCE)
+    assert [answer["tasks"] for answer in answers] == [[]]
+    join = computed(pool, [task()])
+    threads[1].join(PATIENCE)
+    (entry,) = answers[1]["tasks"]
+    second.complete(worker, entry["id"], RESULT, 0.1, 0)
+    assert len(join()) == 1
+
+
 @pytest.mark.parametrize("arguments", [(), (1,), ("w", -1), ("w", 1, 2, 3), ({}, [])])
 @pytest.mark.parametrize("method", ["register", "lease", "fetch", "complete", "heartbeat", "leave"])
 def test_calls_that_make_no_sense_are_answered(client, method, arguments):
