@@ -197,7 +197,11 @@ def _verdict(one: Meanings) -> str:
     if _coherent(one):
         return SEEN
     # Less alike than chance is an answer, as alike is none.
-    less = [alike for alike in one.alike if (1 - alike.p_value) * len(one.alike) <= LEVEL]
+    less = [
+        alike
+        for alike in one.alike
+        if (1 - alike.p_value) * len(one.alike) <= LEVEL and alike.spread > alike.chance
+    ]
     return NOT_SEEN if less else TOO_SMALL
 
 

@@ -129,3 +129,4 @@ def test_semantics_say_what_is_alike(sized, table):
     assert told(0.01, 0.001).verdict == "seen" and "brightness" in told(0.01, 0.001).sentence
     assert told(0.4, 0.5).verdict == "too small to tell" and "plain none" in told(0.4, 0.5).sentence
     assert told(3.0, 1.0).verdict == "not seen"
+    assert told(0.0, 1.0).verdict == "too small to tell"  # An attribute that never varies.
