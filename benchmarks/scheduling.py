@@ -43,7 +43,7 @@ from stillhouse.server.simulation import simulate
 
 STUBS = Path(__file__).with_name("stubs.py")
 # Blocks for each simulated worker: enough that the first and the last hardly matter.
-SIMULATED_ROUNDS = 60
+SIMULATED_ROUNDS = 40
 # KIP with 50 images of each of ten classes, on workers that are as fast both ways.
 PAPER = StepSizes(KernelSpec(convnet()), LARGE, 500, 5000, target_bytes=1)
 FAST = 250_000  # kernel elements a second
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="what a block takes")
     parser.add_argument("--rounds", type=int, default=20, help="blocks for each worker")
     parser.add_argument("--processes", type=int, default=4, help="that hold the stubs")
-    parser.add_argument("--simulated", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--simulated", type=int, nargs="+", default=[512])
     parser.add_argument("--transport", choices=("grpc", "courier"), default="grpc")
     parser.add_argument("--steps", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--write", type=Path, help="folder for scheduling.md")

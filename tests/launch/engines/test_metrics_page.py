@@ -133,7 +133,7 @@ def test_a_port_that_cannot_be_had_is_named(service, port):
 
 
 def test_serve_refuses_it_in_one_line(refused, spots, port):
-    pytest.importorskip("courier", reason="needs Courier, which is for Python 3.10")
+    pytest.importorskip("grpc", reason="workers and their server talk by gRPC")
     flags = (f"--address=localhost:{port}", f"--dataset={spots}", "--architecture=fc", "--out=run")
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
