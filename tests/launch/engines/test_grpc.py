@@ -44,7 +44,7 @@ RESULT = [pack(np.eye(4, dtype=np.float32))]
 @pytest.fixture
 def pool():
     ends = time.monotonic() + PATIENCE
-    scheduler = Scheduler(time.monotonic, heartbeat=0.5)
+    scheduler = Scheduler(time.monotonic, heartbeat=1.0)
     with WorkerPool(scheduler, BlobStore(), should_stop=lambda: time.monotonic() > ends) as pool:
         yield pool
 
@@ -110,7 +110,7 @@ def test_a_task_from_its_lease_to_its_result(pool, client):
     join = computed(pool, [task()])
     joined = client.register(INFO)
     worker = joined["worker"]
-    assert joined["status"] == "ok" and joined["run"] == RUN and joined["heartbeat"] == 0.5
+    assert joined["status"] == "ok" and joined["run"] == RUN and joined["heartbeat"] == 1.0
     (entry,) = client.lease(worker, 2)["tasks"]
     blobs = client.fetch(worker, entry["shared"])["blobs"]
     assert list(blobs) == entry["shared"] and blobs[entry["shared"][0]] == pack(task().shared[0])
@@ -130,7 +130,7 @@ def test_a_call_for_tasks_waits_until_there_are_some(pool, client):
     waiting = threading.Thread(target=lambda: answers.append(client.lease(worker, 1)), daemon=True)
     waiting.start()
     # For several times as long as a silent worker is believed to live.
-    time.sleep(2.5)
+    time.sleep(3.0)
     assert waiting.is_alive() and pool.live == 1
     join = computed(pool, [task()])
     waiting.join(PATIENCE)
