@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import urllib.request
 
 import pytest
 
@@ -86,8 +87,15 @@ def test_stopped_and_started_again_it_goes_on_with_the_same_workers(
     server_of, worker_of, status, wait_for_step, processes, locally, bits, spots, tmp_path
 ):
     problem = (f"--dataset={spots}", *RUN, "--steps=400")
-    server, worker = server_of("--steps=400"), worker_of()
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        metrics = listener.getsockname()[1]
+    server, worker = server_of("--steps=400", f"--metrics_port={metrics}"), worker_of()
     wait_for_step(server, tmp_path / "run", 20)
+    with urllib.request.urlopen(f"http://localhost:{metrics}/metrics", timeout=30) as answer:
+        page = dict(line.rsplit(" ", 1) for line in answer.read().decode().splitlines())
+    assert float(page["stillhouse_step"]) > 0 and float(page["stillhouse_tasks_done_total"]) > 0
+    assert float(page['stillhouse_work_total{unit="kernel elements"}']) > 0
     (told,) = status()["workers"]
     assert told["pid"] == worker.pid and told["device"] == "cpu" and told["attempts"] > 0
     server.send(signal.SIGTERM)
