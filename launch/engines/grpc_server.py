@@ -183,9 +183,8 @@ def _handlers(
         f"/{SERVICE}/{name}": handler(_plain(getattr(service, name), threads))
         for name in PLAIN_METHODS
     }
-    methods[f"/{SERVICE}/lease"] = handler(_lease(room))
     at_once = {name: getattr(service, name) for name in STREAM_METHODS}
-    later = {"lease": functools.partial(_leased, room)}
+    later = {"lease": functools.partial(_lease, room)}
 
     async def calls(requests: Any, context: Any) -> None:
         await answer_stream(context, at_once, later, refused)
@@ -224,18 +223,7 @@ def _plain(
     return answer
 
 
-def _lease(room: WaitingRoom) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    async def answer(data: bytes, context: Any) -> bytes:
-        try:
-            arguments = _arguments(data)
-        except MessageError as error:
-            return encode(refused(str(error)))
-        return encode(await _leased(room, arguments))
-
-    return answer
-
-
-async def _leased(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
+async def _lease(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
     if len(arguments) != 3 or type(arguments[2]) not in (int, float) or not arguments[2] >= 0:
         return refused("`lease` takes (worker, most, seconds)")
     return await room.lease(*arguments)
@@ -287,7 +275,7 @@ class _Refusals:
         if now - self._since < _LOG_SECONDS:
             return
         others = f", and {self._count - 1:,} others before it" if self._count > 1 else ""
-        _log.warning("refused a caller at %s, with %s%s", peer, reason, others)
+        _log.warning("refused a caller at %s: %s%s", peer, reason, others)
         self._since, self._count = now, 0
 
 

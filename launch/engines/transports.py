@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,7 +84,7 @@ class Listening:
         tls = _tls(self.config)
         with self._token() as (token, hint):
             with serve_grpc(service, self.address, token=token, tls=tls):
-                flags = f"--server={self.address}{hint}"
+                flags = f"--server={_as_seen_from_elsewhere(self.address)}{hint}"
                 flags += " --tls_authority=..." if tls else ""
                 logging.info("the server listens: stillhouse worker, or status, %s", flags)
                 if tls is None and parse_address(self.address, "address")[0] not in _LOOPBACK:
@@ -115,6 +116,12 @@ class Listening:
                 for folder in missing:
                     with contextlib.suppress(OSError):
                         folder.rmdir()
+
+
+def _as_seen_from_elsewhere(address: str) -> str:
+    """Return an address of all interfaces by the name of this machine."""
+    host, port = parse_address(address, "address")
+    return f"{socket.gethostname()}:{port}" if host in ("0.0.0.0", "[::]") else address
 
 
 def check_listening(address: str, config: TransportConfig) -> None:

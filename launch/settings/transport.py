@@ -1,6 +1,7 @@
 """The settings by which a server and its workers talk."""
 
 import dataclasses
+import os
 
 from stillhouse.methods.options import Checked, option
 
@@ -43,10 +44,13 @@ class TransportConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.transport == "courier":
-            for name in ("token_file", "tls_certificate", "tls_key", "tls_authority"):
-                if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"`--{name}` has no meaning with --transport=courier, which asks nobody "
-                        "who they are; drop one of them"
-                    )
+        for name in ("token_file", "tls_certificate", "tls_key", "tls_authority"):
+            file = getattr(self, name)
+            if file is None:
+                continue
+            if self.transport == "courier":
+                raise ValueError(
+                    f"`--{name}` has no meaning with --transport=courier, which asks nobody who "
+                    "they are; drop one of them"
+                )
+            object.__setattr__(self, name, os.path.expanduser(file))
