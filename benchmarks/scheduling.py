@@ -26,7 +26,7 @@ from stubs import COLUMNS, LARGE, PATIENCE, ROWS, SMALL, free_port
 
 from stillhouse.kernels import KernelSpec, convnet, fc
 from stillhouse.kernels.tiling import cross_tiles
-from stillhouse.launch.calibration import calibrate_steps
+from stillhouse.launch.calibration import sample_step
 from stillhouse.launch.fleet import ServerCosts, StepSizes, best_tile_elements, plan_step
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import (
@@ -182,7 +182,7 @@ def step_of(method: str, settings: dict[str, int], costs: ServerCosts) -> list[s
             own=method_for(method, **settings, steps=2),
             compute=ComputeConfig(threads=1),
         )
-        tasks = calibrate_steps(prepare(config, for_real=False)).tasks
+        tasks = sample_step(prepare(config, for_real=False))
     every = [task for tasks_of_pass in tasks.passes for task in tasks_of_pass]
     down = sum(task.bytes_down + sum(task.blobs.values()) for task in every)
     up = sum(task.bytes_up for task in every)

@@ -90,6 +90,11 @@ def calibrate_steps(job: Job) -> StepCalibration:
     return dataclasses.replace(found, score=score)
 
 
+def sample_step(job: Job) -> SampledStep:
+    """Return the tasks of a step of a run, timed; what scoring its set takes is left out."""
+    return _time_steps(job)[0].tasks
+
+
 def step_seconds(job: Job) -> float:
     """Return the seconds of a step of a run, its tasks one after another."""
     return _time_steps(job)[0].step
