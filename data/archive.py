@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -45,10 +45,12 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"array {name!r} holds Python objects, which are not written")
 
-    named: dict[str, Any] = dict(arrays)
-
     def write(file: BinaryIO) -> None:
-        np.savez(file, **named)
+        # As `np.savez`, which leaves an archive that cannot be written open, to complain later.
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
     atomic_write(path, write)
 

@@ -101,7 +101,7 @@ def test_killed_again_and_again_it_goes_on(start, command, tmp_path, whole, bits
 
 def test_a_file_system_that_fails_is_one_line(start, command, tmp_path, whole, bits):
     # Files can be written up to here and no further: the metrics get there.
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, 16_000)); "
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000)); "
     process = start(first=limit)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1

@@ -57,6 +57,14 @@ import os
 os.environ["NUMBA_CPU_NAME"] = "generic"
 """
 
+# It is ready, and calls the server once the file is there.
+LATE = """
+import os, time
+import numba, stillhouse.launch.commands.worker, stillhouse.methods.bit_traits
+while not os.path.exists("needed"):
+    time.sleep(0.1)
+"""
+
 # The clocks of the process run on by an hour, or back, once the file is there.
 LEAP = """
 import os, time
@@ -152,16 +160,16 @@ def test_a_worker_that_flips_bits_is_found_out_by_an_audit(
 def test_one_wrong_result_of_a_hundred_is_found_where_one_of_twenty_is_compared(
     serve, worker, eventually, locally, bits, problem, tmp_path
 ):
-    # By the seed of the run; before it come others, so that all workers are there by then.
+    # By the seed of the run; before it come others, so that both workers are there by then.
     audit = Audit(0.05, seed=0)
     wrong = [number for number in range(1, 100) if audit.chooses()][-1]
-    server, third = serve("", "--audit=0.05"), worker()
+    server = serve("", "--audit=0.05")
+    flipping = worker(FLIPPING.format(every=100, wrong=wrong))
     eventually(lambda: "has joined" in server.said, "joined", command=server)
-    # It sleeps until it is needed: of two workers each computes whatever is compared.
-    third.send(signal.SIGSTOP)
-    flipping, sound = worker(FLIPPING.format(every=100, wrong=wrong)), worker()
-    eventually(lambda: "a third decides" in server.said, "two differ", command=server)
-    third.send(signal.SIGCONT)
+    # Of two workers each computes whatever is compared; the third comes when it is needed.
+    sound, third = worker(), worker(LATE)
+    eventually(lambda: "a third decides" in server.said, "two differ", 400, server)
+    (tmp_path / "needed").touch()
     assert server.wait() == 0, server.said
     assert bits(tmp_path / "run") == locally(problem)
     assert flipping.wait() == 1 and "two others agree on other bits" in flipping.said
