@@ -2,7 +2,7 @@
 
     python benchmarks/scheduling.py                          # prints the tables
     python benchmarks/scheduling.py --write docs             # also writes docs/scheduling.md
-    python benchmarks/scheduling.py --workers 8 --rounds 2 --no-steps   # a quick look
+    python benchmarks/scheduling.py --workers 8 --rounds 2 --fleets 16 --no-steps
 
 First for real: a server as `stillhouse serve` has it, and stubs that lease, fetch, sleep and
 complete over gRPC on this machine, as threads of a few processes. All of them share its cores
@@ -47,7 +47,6 @@ SIMULATED_ROUNDS = 40
 # KIP with 50 images of each of ten classes, on workers that are as fast both ways.
 PAPER = StepSizes(KernelSpec(convnet()), LARGE, 500, 5000, target_bytes=1)
 FAST = 250_000  # kernel elements a second
-FLEETS = (16, 64, 128, 256)
 STEPS = {
     "rfad": {"networks": 8, "target_batch": 500},
     "dm": {"width": 128, "target_batch": 640},
@@ -79,6 +78,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4, help="that hold the stubs")
     parser.add_argument("--simulated", type=int, nargs="+", default=[512])
     parser.add_argument("--transport", choices=("grpc", "courier"), default="grpc")
+    parser.add_argument("--fleets", type=int, nargs="+", default=[16, 64, 128, 256])
     parser.add_argument("--steps", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--write", type=Path, help="folder for scheduling.md")
     options = parser.parse_args()
@@ -129,7 +129,7 @@ def costs_of(options: argparse.Namespace, calls: Measured) -> ServerCosts:
     call = calls.processor / calls.calls
     rates = {}
     for way in ("down", "up"):
-        found = measure(8, options, kind=way, rounds=60, seconds=0.05)
+        found = measure(8, options, kind=way, rounds=3 * options.rounds, seconds=0.05)
         rest = found.processor - call * found.calls
         rates[way] = getattr(found, way) / max(rest, 1e-3)
     return dataclasses.replace(ServerCosts(), call=call, **rates)
@@ -250,7 +250,7 @@ def report(options: argparse.Namespace) -> list[str]:
         "",
         "| workers | tile, elements | s | busy | MB | usual: s | busy | MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(fleet(workers, costs))} |" for workers in FLEETS),
+        *(f"| {' | '.join(fleet(workers, costs))} |" for workers in options.fleets),
     ]
     if options.steps:
         lines += [

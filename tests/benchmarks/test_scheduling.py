@@ -10,11 +10,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "scheduling.py"
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("courier") is None, reason="needs Courier, which is for Python 3.10"
+    importlib.util.find_spec("grpc") is None, reason="workers and their server talk by gRPC"
 )
 def test_it_runs_and_writes_its_tables(tmp_path):
     # Blocks so short that the numbers mean nothing.
-    flags = ["--workers", "6", "--seconds=0.05", "--rounds=3", "--processes=2", "--simulated", "20"]
+    flags = ["--workers", "6", "--seconds=0.05", "--rounds=3", "--processes=2"]
+    flags += ["--simulated", "20", "--fleets", "2", "--no-steps"]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *flags, "--write", str(tmp_path)],
         capture_output=True,
@@ -24,6 +25,7 @@ def test_it_runs_and_writes_its_tables(tmp_path):
     assert done.returncode == 0, done.stderr
     report = (tmp_path / "scheduling.md").read_text()
     assert report == done.stdout
-    measured, simulated = re.findall(r"^\| \d+ \|.*$", report, re.MULTILINE)
+    measured, simulated, fleet = re.findall(r"^\| \d+ \|.*$", report, re.MULTILINE)
     assert measured.startswith("| 6 |") and simulated.startswith("| 20 |")
-    assert report.count("images") >= 3 and "MB/s" in report
+    assert fleet.startswith("| 2 |")
+    assert report.count("images") >= 3 and "MB of gradients" in report
