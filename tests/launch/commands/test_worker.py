@@ -55,7 +55,7 @@ def served(port, kinds):
     from stillhouse.launch.engines.grpc_server import serve_grpc
 
     ends = time.monotonic() + PATIENCE
-    scheduler = Scheduler(time.monotonic, heartbeat=0.5)
+    scheduler = Scheduler(time.monotonic, heartbeat=1.0)
     config = {
         "version": stillhouse.__version__,
         "config_hash": "f00",
@@ -194,7 +194,7 @@ def test_killed_its_task_goes_to_another(lent, start):
 def test_it_beats_while_it_computes(lent, start):
     start()
     wait_for(lent, "busy")
-    time.sleep(3)  # Six heartbeats; it is lost after two.
+    time.sleep(3)  # Three heartbeats; it is lost after two.
     assert wait_for(lent, "busy")["attempts"] == 1
     assert lent.live == 1
 
