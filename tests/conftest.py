@@ -1,14 +1,21 @@
 """How tests are compiled, and which run side by side where there are several processes."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import scipy.linalg  # noqa: F401  (its linear algebra has threads of its own)
+from threadpoolctl import threadpool_info, threadpool_limits
 
 # A third of what tests take would be LLVM's optimisation of programs that then run once. Processes
 # that a test starts inherit this, since other code may round otherwise; those of the engines, and
 # what is `fully_compiled`, are as users have them.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+# A command sets how many threads its process has; here it is the process of many tests.
+_PROCESSORS = os.environ.get("NPROC")
+_THREADS = max(library["num_threads"] for library in threadpool_info())
 
 _HERE = Path(__file__).parent
 # These start processes of their own, and wait for their signs of life: one file after another.
@@ -38,3 +45,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _rank(item: pytest.Item) -> int:
     own = (item.path, *item.path.parents)
     return next((rank for rank, path in enumerate(_FIRST) if path in own), len(_FIRST))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Give the threads back that a command in this process has taken for itself."""
+    yield
+    if os.environ.get("NPROC") != _PROCESSORS:
+        os.environ.pop("NPROC")
+        if _PROCESSORS is not None:
+            os.environ["NPROC"] = _PROCESSORS
+        threadpool_limits(_THREADS)

@@ -45,7 +45,7 @@ def test_a_worker_is_killed_in_every_step(
     processes, listens, worker, eventually, steps_of, locally, bits, tmp_path
 ):
     # Steps of a second, so that whoever is killed is computing.
-    problem = ("--dataset=digits", "--depth=2", "--ipc=5", "--target_batch=1300", "--steps=6")
+    problem = ("--dataset=digits", "--depth=2", "--ipc=5", "--target_batch=1300", "--steps=4")
     problem = (*problem, "--checkpoint_every=2", "--eval_every=0")
     server = processes.start(
         *("serve", *listens, *problem, f"--heartbeat={HEARTBEAT}", "--out=run")
@@ -63,11 +63,11 @@ def test_a_worker_is_killed_in_every_step(
             found.send(signal.SIGKILL)
             workers.remove(found)
             workers.append(worker())
-        return step == 5
+        return step == 3
 
     eventually(kill_one, "at the last step", command=server)
     assert server.wait() == 0, server.said
-    assert killed_at == set(range(6))
+    assert killed_at == set(range(4))
     assert bits(tmp_path / "run") == locally(problem)
 
 
