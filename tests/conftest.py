@@ -9,8 +9,8 @@ import scipy.linalg  # noqa: F401  (its linear algebra has threads of its own)
 from threadpoolctl import threadpool_info, threadpool_limits
 
 # A third of what tests take would be LLVM's optimisation of programs that then run once. Processes
-# that a test starts inherit this, since other code may round otherwise; those of the engines, and
-# what is `fully_compiled`, are as users have them.
+# that a test starts inherit this, since other code may round otherwise; what is `fully_compiled` is
+# as users have it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # A command sets how many threads its process has; here it is the process of many tests.

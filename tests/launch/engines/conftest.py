@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-# What is proved of them is proved of programs as users have them.
-ENVIRONMENT = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "0", "TF_CPP_MIN_LOG_LEVEL": "3"}
 ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 PATIENCE = 150.0  # seconds that anything may take at all
 
@@ -57,7 +55,7 @@ class Processes:
         """
         output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
-        environment = {**os.environ, **ENVIRONMENT, name: value}
+        environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         with open(output, "wb") as file:
             process = subprocess.Popen(
                 [*within, sys.executable, "-c", entry, *map(str, arguments)],
@@ -176,18 +174,30 @@ def eventually_fixture():
     return eventually
 
 
+@pytest.fixture
+def fully_compiled(monkeypatch):
+    """Let the processes of a test compile as those of users do."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
+
+
 @pytest.fixture(scope="session")
 def locally(tmp_path_factory, bits):
-    """The bits of a run in one process, computed once for each problem."""
+    """The bits of a run in one process that compiles alike, computed once for each problem."""
+    from stillhouse.launch.main import main
+
     known = {}
 
     def run(problem):
-        if problem not in known:
+        fully = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "0"
+        if (problem, fully) not in known:
             folder = tmp_path_factory.mktemp("local") / "run"
-            command = [sys.executable, "-c", ENTRY, "distill", *problem, f"--out={folder}"]
-            environment = {**os.environ, **ENVIRONMENT}
-            subprocess.run(command, env=environment, timeout=PATIENCE, check=True)
-            known[problem] = bits(folder)
-        return known[problem]
+            arguments = ["distill", *problem, f"--out={folder}"]
+            if fully:  # This process does not.
+                command = [sys.executable, "-c", ENTRY, *arguments]
+                subprocess.run(command, timeout=PATIENCE, check=True)
+            else:
+                assert main(arguments) == 0
+            known[problem, fully] = bits(folder)
+        return known[problem, fully]
 
     return run

@@ -7,6 +7,7 @@ import pytest
 launchpad = pytest.mark.skipif(
     importlib.util.find_spec("launchpad") is None, reason="needs Launchpad, for Python 3.10"
 )
+pytestmark = pytest.mark.usefixtures("fully_compiled")
 SMALL = ("--architecture=fc", "--depth=1", "--checkpoint_every=4", "--eval_every=5")
 LAUNCHPAD = ("--engine=launchpad",)
 

@@ -21,6 +21,7 @@ def weights(folder):
     ]
 
 
+@pytest.mark.usefixtures("fully_compiled")
 @pytest.mark.parametrize("engine", ["launchpad", "ray"])
 def test_a_pool_is_the_same_by_one_process_and_by_four_workers_of_whom_one_is_killed(
     processes, eventually, tmp_path, engine

@@ -162,7 +162,6 @@ def cluster(monkeypatch, port, eventually):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")  # As the run's own processes.
     # Not the test's folder, whose name is too long for a socket.
     with tempfile.TemporaryDirectory() as folder:
         command = [
