@@ -10,7 +10,8 @@ from stillhouse.methods.programs import PredictClasses, TrainAndPredict
 from stillhouse.methods.tasks import Task
 from stillhouse.networks.pool import Pool
 
-_MOMENTUM = 0.9
+MOMENTUM = 0.9
+"""Of every training that a study asks for."""
 # Weights of a task: enough that a call is nothing beside it, few enough that workers share.
 _SNAPSHOTS = 16
 
@@ -42,7 +43,7 @@ def answers_after(materials: Materials, lessons: Sequence[Lesson]) -> Iterator[n
         data.num_classes,
         sizes.steps,
         sizes.learning_rate,
-        _MOMENTUM,
+        MOMENTUM,
         sizes.batch_size,
         asked.transform.kind,
         tuple(arrays),

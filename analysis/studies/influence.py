@@ -15,6 +15,7 @@ from scipy import stats
 from stillhouse.analysis.drawing import shown_pixels
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
 from stillhouse.analysis.report.pictures import shown_of_each_class
+from stillhouse.analysis.studies.asking import MOMENTUM
 from stillhouse.analysis.studies.findings import (
     Finding,
     Section,
@@ -32,7 +33,6 @@ from stillhouse.methods.tasks import Task
 _CONCLUSION = "The test images that a distilled image influences most are of its class."
 MOST = 9
 """Test images that are shown of each distilled one."""
-_MOMENTUM = 0.9
 # Of influence functions: as Koh and Liang have it; it grows where it is too small.
 _DAMPING, _ITERATIONS = 0.01, 50
 _ROWS = 5  # of influence functions, in a task: they share a training.
@@ -211,7 +211,7 @@ def _training(materials: Materials) -> tuple[SetTraining, str, tuple[str, ...]]:
         materials.dataset.num_classes,
         sizes.steps,
         sizes.learning_rate,
-        _MOMENTUM,
+        MOMENTUM,
     )
     return training, pool.transform.kind, tuple(pool.transform.to_arrays())
 

@@ -26,6 +26,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.recipes import TrainingRecipe
+from stillhouse.data.records import to_plain
 from stillhouse.data.sampling import class_balanced_indices, rng_for
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
@@ -221,7 +222,7 @@ def _judges(config: CompareConfig, dataset: Dataset) -> list[Judge]:
             schedule="step",
             batch_size=_BATCH,
             steps=asked.steps,
-            augmentation=None if augmentation is None else {"kinds": list(augmentation.kinds)},
+            augmentation=None if augmentation is None else to_plain(augmentation),
             l2=_L2,
         )
         found.append(NetworkJudge(name, recipe))

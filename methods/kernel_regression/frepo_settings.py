@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import TrainingRecipe
+from stillhouse.data.records import to_plain
 from stillhouse.data.siamese import KINDS, NONE, expected_kinds, siamese_augmentation
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
@@ -146,7 +147,7 @@ class FrepoSettings(NetworkSettings):
             learning_rate=self.recipe_rate,
             schedule="cosine",
             steps=self.recipe_steps,
-            augmentation=None if augmentation is None else {"kinds": list(augmentation.kinds)},
+            augmentation=None if augmentation is None else to_plain(augmentation),
             loss="mse",
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import TrainingRecipe
+from stillhouse.data.records import to_plain
 from stillhouse.data.siamese import (
     ALL,
     KINDS,
@@ -125,7 +126,7 @@ class MatchingSettings(NetworkSettings):
             schedule="step",
             batch_size=_REAL_OF_CLASS,
             steps=self.recipe_steps,
-            augmentation=None if augmentation is None else {"kinds": list(augmentation.kinds)},
+            augmentation=None if augmentation is None else to_plain(augmentation),
             l2=_L2,
         )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from stillhouse.data.transforms import transform_from_arrays
 from stillhouse.methods.programs.context import Context
+from stillhouse.methods.programs.labelled_images import check_labelled, check_transform_arrays
 from stillhouse.methods.programs.program import PASSES, Arrays, ArrayType, Program, Types
 from stillhouse.methods.programs.registry import register
 from stillhouse.networks import NetworkSpec
@@ -53,18 +54,12 @@ class TrainAndPredict(Program):
 
     def check(self, shared: Types, own: Types) -> None:
         """Check that there are images and classes to learn, images to answer, a seed and rows."""
-        if len(shared) != 5 + len(self.transform_arrays):
-            raise ValueError(
-                f"training on a set and real images takes {5 + len(self.transform_arrays)} shared "
-                f"arrays, got {len(shared)}"
-            )
+        check_transform_arrays(
+            "training on a set and real images", shared, 5, self.transform_arrays
+        )
         images, classes, real, real_classes, asked = shared[:5]
-        for x, y in ((images, classes), (real, real_classes)):
-            if len(x.shape) != 4 or tuple(y.shape) != (x.shape[0],) or y.dtype != np.int64:
-                raise ValueError(
-                    f"images [n, h, w, c] and a class int64 for each belong together, got "
-                    f"{list(x.shape)} and {y.dtype} {list(y.shape)}"
-                )
+        check_labelled(images, classes)
+        check_labelled(real, real_classes)
         if not tuple(images.shape[1:]) == tuple(real.shape[1:]) == tuple(asked.shape[1:]):
             raise ValueError("the images of the set, real ones and those asked are of one size")
         types = [(len(x.shape), x.dtype) for x in own]
