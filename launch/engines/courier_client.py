@@ -3,6 +3,7 @@
 from typing import Any
 
 from stillhouse.launch.engines.addresses import parse_address
+from stillhouse.launch.engines.called_server import CalledServer
 from stillhouse.launch.engines.guard import data_only, import_courier
 from stillhouse.workers.connection import Answer, Refused, ServerGone
 
@@ -10,7 +11,7 @@ from stillhouse.workers.connection import Answer, Refused, ServerGone
 _GONE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED")
 
 
-class CourierServer:
+class CourierServer(CalledServer):
     """A `stillhouse.workers.connection.Server` whose methods are called by Courier.
 
     For several threads at once: a call lets go of Python's lock while it waits. After the server
@@ -30,40 +31,6 @@ class CourierServer:
         courier = import_courier()
         # By default Courier would wait for a dead server for ever, and repeat calls by itself.
         self._client = courier.Client(address, wait_for_ready=False, call_timeout=timeout)
-
-    def register(self, info: dict[str, Any]) -> Answer:
-        """See `Server.register`."""
-        return self._call("register", info)
-
-    def lease(self, worker: str, most: int) -> Answer:
-        """See `Server.lease`."""
-        return self._call("lease", worker, most)
-
-    def fetch(self, worker: str, hashes: list[str]) -> Answer:
-        """See `Server.fetch`."""
-        return self._call("fetch", worker, hashes)
-
-    def complete(
-        self, worker: str, task: str, results: list[bytes], seconds: float, most: int
-    ) -> Answer:
-        """See `Server.complete`."""
-        return self._call("complete", worker, task, results, seconds, most)
-
-    def fail(self, worker: str, task: str, kind: str, reason: str) -> Answer:
-        """See `Server.fail`."""
-        return self._call("fail", worker, task, kind, reason)
-
-    def heartbeat(self, worker: str, tasks: list[str], stats: dict[str, Any]) -> Answer:
-        """See `Server.heartbeat`."""
-        return self._call("heartbeat", worker, tasks, stats)
-
-    def leave(self, worker: str) -> Answer:
-        """See `Server.leave`."""
-        return self._call("leave", worker)
-
-    def status(self) -> Answer:
-        """Return how the run is doing; it needs no registration."""
-        return self._call("status")
 
     def _call(self, method: str, *arguments: Any) -> Answer:
         call = getattr(self._client, method)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stillhouse.launch.engines.addresses import parse_address
+from stillhouse.launch.engines.called_server import CalledServer
 from stillhouse.launch.engines.grpc_server import (
     PLAIN_METHODS,
     SERVICE,
@@ -49,7 +50,7 @@ _OPTIONS = (
 _LOGGER = logging.getLogger(__name__)
 
 
-class GrpcServer:
+class GrpcServer(CalledServer):
     """A `stillhouse.workers.connection.Server` whose methods are called by gRPC.
 
     For several threads at once. After the server was restarted at its address the next call reaches
@@ -97,10 +98,6 @@ class GrpcServer:
         """End the connection."""
         self._channel.close()
 
-    def register(self, info: dict[str, Any]) -> Answer:
-        """See `Server.register`."""
-        return self._call("register", info)
-
     def lease(self, worker: str, most: int) -> Answer:
         """See `Server.lease`; where there is nothing to do it waits, for minutes at most."""
         self._waiting.add(worker)
@@ -109,33 +106,11 @@ class GrpcServer:
         finally:
             self._waiting.discard(worker)
 
-    def fetch(self, worker: str, hashes: list[str]) -> Answer:
-        """See `Server.fetch`."""
-        return self._call("fetch", worker, hashes)
-
-    def complete(
-        self, worker: str, task: str, results: list[bytes], seconds: float, most: int
-    ) -> Answer:
-        """See `Server.complete`."""
-        return self._call("complete", worker, task, results, seconds, most)
-
-    def fail(self, worker: str, task: str, kind: str, reason: str) -> Answer:
-        """See `Server.fail`."""
-        return self._call("fail", worker, task, kind, reason)
-
     def heartbeat(self, worker: str, tasks: list[str], stats: dict[str, Any]) -> Answer:
         """See `Server.heartbeat`."""
         if not tasks and worker in self._waiting:
             return {"status": "ok", "revoked": []}
-        return self._call("heartbeat", worker, tasks, stats)
-
-    def leave(self, worker: str) -> Answer:
-        """See `Server.leave`."""
-        return self._call("leave", worker)
-
-    def status(self) -> Answer:
-        """Return how the run is doing; it needs no registration."""
-        return self._call("status")
+        return super().heartbeat(worker, tasks, stats)
 
     def _call(self, method: str, *arguments: Any) -> Answer:
         try:
