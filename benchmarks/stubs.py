@@ -199,7 +199,7 @@ class Stub:
                 return
             if answer["status"] != "ok":
                 return
-            self._fetch(worker, answer["tasks"])
+            self._get_arrays(worker, answer["tasks"])
             waiting += answer["tasks"]
             if running is None and waiting:
                 running, ends = waiting.pop(0), time.monotonic() + self._seconds
@@ -216,12 +216,13 @@ class Stub:
                 assert time.monotonic() < until, "no server"
                 time.sleep(0.2)
 
-    def _fetch(self, worker: str, tasks: list[dict]) -> None:
-        missing = {name for task in tasks for name in task["shared"]} - self._cached
+    def _get_arrays(self, worker: str, tasks: list[dict]) -> None:
+        blobs = {name: blob for task in tasks for name, blob in task["enclosed"].items()}
+        missing = {name for task in tasks for name in task["shared"]} - self._cached - blobs.keys()
         if missing:
-            blobs = self._server.fetch(worker, sorted(missing))["blobs"]
-            assert all(digest(blob) == name for name, blob in blobs.items())
-            self._cached |= missing
+            blobs |= self._server.fetch(worker, sorted(missing))["blobs"]
+        assert all(digest(blob) == name for name, blob in blobs.items())
+        self._cached |= blobs.keys()
 
 
 ROLES = {"server": serve, "workers": work}

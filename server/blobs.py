@@ -7,6 +7,9 @@ import numpy as np
 from stillhouse.data.pixel_images import Images, PixelImages
 from stillhouse.data.wire import digest, pack
 
+# A blob that is no larger comes with the task that needs it.
+MOST_ENCLOSED_BYTES = 2**15
+
 
 class BlobStore:
     """Keeps bytes once, however often they are put, until nobody needs them; for many threads.

@@ -86,6 +86,7 @@ class Lease:
         worker: whom it is lent to.
         since: when it was lent.
         deadline: when it ends, unless a heartbeat names the task before.
+        news: the blobs that the worker was not likely to hold.
         warned: whether the log has said that it takes long.
     """
 
@@ -94,6 +95,7 @@ class Lease:
     worker: "WorkerState"
     since: float
     deadline: float
+    news: tuple[str, ...] = ()
     warned: bool = False
 
     @property

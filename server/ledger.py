@@ -71,7 +71,8 @@ class Ledger:
 
     def lend(self, task: TaskState, worker: WorkerState, now: float, deadline: float) -> None:
         """Lend a task that was taken from the queue, or once more."""
-        task.leases[worker.id] = Lease(task.id, task.record, worker, now, deadline)
+        news = tuple(blob for blob in task.record.blobs if blob not in worker.blobs)
+        task.leases[worker.id] = Lease(task.id, task.record, worker, now, deadline, news)
         worker.owed.pop(task.id, None)
         worker.held[task.id] = task
         worker.attempts += 1

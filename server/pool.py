@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +18,7 @@ from stillhouse.methods.algorithm import Deserted, Interrupted
 from stillhouse.methods.programs import Arrays
 from stillhouse.methods.tasks import SpoiledError, Task, TaskFailedError, check_results
 from stillhouse.server.audit import Audit
-from stillhouse.server.blobs import BlobStore, PackedArrays
+from stillhouse.server.blobs import MOST_ENCLOSED_BYTES, BlobStore, PackedArrays
 from stillhouse.server.bounded_log import BoundedLog
 from stillhouse.server.leases import Event, Failure, TaskRecord, WorkerInfo
 from stillhouse.server.scheduler import Scheduler
@@ -45,12 +45,14 @@ class Offer:
         task: what to compute.
         shared: the hashes of its shared arrays.
         audited: whether two workers compute it.
+        enclosed: of these the small ones that the worker is not likely to hold.
     """
 
     id: str
     task: Task
     shared: tuple[str, ...]
     audited: bool
+    enclosed: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 class WorkerPool:
@@ -82,6 +84,7 @@ class WorkerPool:
         self._blobs = blobs
         self._should_stop = should_stop
         self._offers: dict[str, Offer] = {}
+        self._kinds: dict[Hashable, int] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._tick_after = min(_POLL_SECONDS, self.heartbeat / 4)
@@ -160,7 +163,8 @@ class WorkerPool:
         """Lend up to `most` tasks to a worker."""
         with self._scheduling() as scheduler:
             ids = [] if self._closed else scheduler.lease(worker, most)
-            return [self._offers[id] for id in ids]
+            lent = [(self._offers[id], scheduler.news(worker, id)) for id in ids]
+        return [dataclasses.replace(offer, enclosed=self._small(news)) for offer, news in lent]
 
     def idle_seconds(self) -> float:
         """Return after how long a worker with nothing to do had best ask again."""
@@ -258,10 +262,15 @@ class WorkerPool:
         hashes = [tuple(arrays.name(x) for x in task.shared) for task in tasks]
         with self._scheduling() as scheduler:
             audited = [self._audit.chooses() for _ in tasks]
-            ids = scheduler.submit(map(_record, tasks, hashes, audited))
+            ids = scheduler.submit(map(self._record, tasks, hashes, audited))
             for offer in map(Offer, ids, tasks, hashes, audited):
                 self._offers[offer.id] = offer
         return ids
+
+    def _record(self, task: Task, shared: tuple[str, ...], audited: bool) -> TaskRecord:
+        # By a number, as the hash of a program takes its time, and is asked for often.
+        kind = self._kinds.setdefault(task.program, len(self._kinds))
+        return TaskRecord(task.work, shared, kind, task.program.unit, audited)
 
     def _gather(self, ids: collections.deque[str], *, wait: bool) -> list[Arrays]:
         """Take the first of these tasks out, as far as they are done, and return their results."""
@@ -281,6 +290,11 @@ class WorkerPool:
                 raise _error(failure)
             if results or not wait:
                 return results
+
+    def _small(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return of these blobs those that cost less than a call which asks for them."""
+        blobs = {name: self._blobs.get(name) for name in names}
+        return {n: b for n, b in blobs.items() if b is not None and len(b) <= MOST_ENCLOSED_BYTES}
 
     def _forget(self, ids: Sequence[str]) -> None:
         for id in ids:
@@ -329,10 +343,6 @@ class WorkerPool:
         if self._max_lonely is not None and lonely > self._max_lonely:
             _log.warning("no worker was there for %.0f s: the server ends", lonely)
             raise Deserted
-
-
-def _record(task: Task, shared: tuple[str, ...], audited: bool) -> TaskRecord:
-    return TaskRecord(task.work, shared, task.program, task.program.unit, audited)
 
 
 def _read_results(task: Task, packed: Sequence[bytes]) -> tuple[Failure | None, Arrays]:

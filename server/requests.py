@@ -26,16 +26,17 @@ class Refusal(ValueError):
 def answers(method: Method) -> Method:
     """Make a method of a service answer to all arguments, and never raise."""
     signature = inspect.signature(method)
+    names = list(signature.parameters)[1:]
 
     @functools.wraps(method)
-    def answer(*args: Any, **kwargs: Any) -> Answer:
+    def answer(self: Any, /, *args: Any, **kwargs: Any) -> Answer:
+        if kwargs or len(args) != len(names):
+            try:
+                args = signature.bind(self, *args, **kwargs).args[1:]
+            except TypeError:
+                return refused(f"`{method.__name__}` takes ({', '.join(names)})")
         try:
-            signature.bind(*args, **kwargs)
-        except TypeError:
-            names = ", ".join(list(signature.parameters)[1:])
-            return refused(f"`{method.__name__}` takes ({names})")
-        try:
-            return method(*args, **kwargs)
+            return method(self, *args)
         except Refusal as refusal:
             return refused(str(refusal))
         except Exception:

@@ -148,6 +148,12 @@ class Scheduler:
             lent.append(task.id)
         return lent
 
+    def news(self, worker_id: str, task_id: str) -> tuple[str, ...]:
+        """Return the blobs of a task just lent that the worker is not likely to hold."""
+        task = self._ledger.get(task_id)
+        assert task is not None, "it was lent just now"
+        return task.leases[worker_id].news
+
     def hear(self, worker_id: str) -> WorkerState | None:
         """Take a sign of life, and return the worker; None if it is not there."""
         worker = self.roster.get(worker_id)

@@ -123,7 +123,8 @@ class Service:
 
         Returns:
             "tasks", and the seconds to "wait" where there are none: each task has "id", "program"
-            (JSON), the hashes of its "shared" arrays, its "own" arrays and its "work".
+            (JSON), the hashes of its "shared" arrays, those of them that are "enclosed" by their
+            hash, its "own" arrays and its "work". Others are for `fetch`.
         """
         worker = requests.name("worker", worker)
         return self._lease(worker, requests.count("most", most, _MOST_LEASED))
@@ -240,7 +241,7 @@ class Service:
         wait = 0.0 if offers else self._pool.idle_seconds()
         tasks = [_message(offer) for offer in offers]
         for task in tasks:
-            self._count("down", task["own"])
+            self._count("down", (*task["own"], *task["enclosed"].values()))
         return {"status": "ok", "tasks": tasks, "wait": wait}
 
     def _count(self, way: str, packed: Iterable[bytes]) -> None:
@@ -317,6 +318,7 @@ def _message(offer: Offer) -> dict[str, Any]:
         "id": offer.id,
         "program": program_to_json(task.program),
         "shared": list(offer.shared),
+        "enclosed": dict(offer.enclosed),
         "own": [pack(array) for array in task.own],
         "work": task.work,
     }

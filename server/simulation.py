@@ -7,6 +7,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
+from stillhouse.server.blobs import MOST_ENCLOSED_BYTES
 from stillhouse.server.leases import TaskRecord, WorkerInfo
 from stillhouse.server.planned import PlannedTask
 from stillhouse.server.scheduler import Scheduler
@@ -264,7 +265,11 @@ class _Worker:
 
     def _take(self, ids: list[str], up: int) -> None:
         """Receive the answer to a call that lends tasks, and fetch what they need."""
-        down = sum(self._play.tasks[id].bytes_down for id in ids)
+        tasks = [self._play.tasks[id] for id in ids]
+        down = sum(task.bytes_down for task in tasks)
+        for task in tasks:
+            small = {n: size for n, size in task.blobs.items() if size <= MOST_ENCLOSED_BYTES}
+            down += sum(self._missing(small).values())
         arrives = self._play.call(down, up)
         self._waiting += ids
         if ids:

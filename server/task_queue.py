@@ -46,8 +46,10 @@ class TaskQueue:
             held: the blobs that are there.
         """
         best, fewest = None, 0
+        holds = held.__contains__
         for place, task in enumerate(itertools.islice(self._tasks, _WINDOW)):
-            missing = sum(blob not in held for blob in task.record.blobs)
+            blobs = task.record.blobs
+            missing = len(blobs) - sum(map(holds, blobs))
             if (best is None or missing < fewest) and allowed(task):
                 best, fewest = place, missing
                 if not missing:

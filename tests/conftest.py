@@ -1,6 +1,10 @@
 """How tests are compiled, and which run side by side where there are several processes."""
 
+import contextlib
+import itertools
 import os
+import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +60,24 @@ def pytest_runtest_protocol() -> Iterator[None]:
         if _PROCESSORS is not None:
             os.environ["NPROC"] = _PROCESSORS
         threadpool_limits(_THREADS)
+
+
+@pytest.fixture(scope="session")
+def ports() -> Iterator[int]:
+    """Ports one after another, below those that a system gives to whoever connects.
+
+    One of the system's may be somebody's by the time that a server of a test begins there.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = range(12_000 + 2_000 * number, 14_000 + 2_000 * number)
+    return itertools.islice(itertools.cycle(own), random.Random().randrange(len(own)), None)
+
+
+@pytest.fixture
+def port(ports: Iterator[int]) -> int:
+    """A port at which nobody listens."""
+    while True:
+        port = next(ports)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("", port))
+            return port

@@ -221,7 +221,7 @@ class _Worker:
             if leased.task is not None:
                 return False
             try:
-                shared = self._shared(leased.entry["shared"])
+                shared = self._shared(leased.entry["shared"], leased.entry.get("enclosed", {}))
                 if shared is not None:
                     leased.task = read_task(leased.entry, shared)
                     return True
@@ -233,17 +233,22 @@ class _Worker:
         self._heartbeat.drop(leased.id)
         return True
 
-    def _shared(self, names: list[str]) -> list[np.ndarray] | None:
+    def _shared(self, names: list[str], enclosed: dict[str, bytes]) -> list[np.ndarray] | None:
         """Return the arrays of these hashes; None if the server has dropped any, and so the task.
+
+        Args:
+            names: the hashes.
+            enclosed: blobs that came with the task.
 
         Raises:
             WireError: if what came is something else.
         """
         found = {name: self._cache.get(name) for name in names}
         missing = [name for name, array in found.items() if array is None]
-        if missing:
-            blobs = self._connection.ask("fetch", self._id, missing)["blobs"]
-            found.update({n: self._cache.add(n, blobs[n]) for n in missing if n in blobs})
+        blobs = {name: enclosed[name] for name in missing if name in enclosed}
+        if to_fetch := [name for name in missing if name not in enclosed]:
+            blobs |= self._connection.ask("fetch", self._id, to_fetch)["blobs"]
+        found.update({n: self._cache.add(n, blobs[n]) for n in missing if n in blobs})
         shared = [found[name] for name in names]
         return None if any(x is None for x in shared) else shared  # type: ignore[return-value]
 

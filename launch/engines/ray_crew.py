@@ -4,6 +4,7 @@ Ray starts the actors, carries arguments and results, and tells of a death. Who 
 what is tried again, is the server's to say, as for every other worker: Ray's own retries are off.
 """
 
+import functools
 import threading
 import time
 from types import TracebackType
@@ -250,7 +251,10 @@ class RayCrew:
         if answer["status"] == "refused":
             raise ValueError(answer["reason"])
         for entry in answer.get("tasks", ()):
-            refs = self._blobs.refs(entry["shared"], lambda names: self._fetch(member, names))
+            enclosed = entry.pop("enclosed")
+            refs = self._blobs.refs(
+                entry["shared"], functools.partial(self._fetch, member, enclosed)
+            )
             # A task whose arrays are gone was done by somebody else.
             if refs is not None:
                 member.calls[member.actor.run.remote(entry, *refs)] = entry["id"]
@@ -259,8 +263,12 @@ class RayCrew:
         if answer["status"] == "unknown":
             self._register(member)
 
-    def _fetch(self, member: _Member, names: list[str]) -> dict[str, bytes]:
-        blobs: dict[str, bytes] = self._service.fetch(member.id, names).get("blobs", {})
+    def _fetch(
+        self, member: _Member, enclosed: dict[str, bytes], names: list[str]
+    ) -> dict[str, bytes]:
+        blobs = {name: enclosed[name] for name in names if name in enclosed}
+        if to_fetch := [name for name in names if name not in enclosed]:
+            blobs |= self._service.fetch(member.id, to_fetch).get("blobs", {})
         return blobs
 
     def _hire(self) -> None:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -89,10 +88,7 @@ def test_two_workers_give_the_same_bits(alone, example, tmp_path):
     assert served.images.tobytes() == alone.images.tobytes()
 
 
-def test_two_processes_that_connect_give_them_too(alone, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        port = listener.getsockname()[1]
+def test_two_processes_that_connect_give_them_too(alone, port, tmp_path):
     address = f"localhost:{port}"
     serve = ("serve", *SETTINGS, f"--address={address}", f"--out={tmp_path / 'run'}")
     server = start(*serve)

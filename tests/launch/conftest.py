@@ -1,11 +1,74 @@
 import dataclasses
 import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stillhouse.launch.main import main
+
+ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
+PATIENCE = 150.0  # seconds that anything may take at all
+# What a command imports before it computes takes it longer than what most tests have it compute.
+# Processes are forked off one that has imported this and done nothing else.
+_IMPORTED = (
+    "jax.numpy",
+    "optax",
+    "stillhouse.analysis.steps",
+    "stillhouse.kernels.fused.backend",
+    "stillhouse.launch.commands.distill",
+    "stillhouse.launch.commands.serve",
+    "stillhouse.launch.commands.worker",
+    "stillhouse.launch.engines.grpc_server",
+    "stillhouse.launch.main",
+    "stillhouse.methods.kernel_regression.kip",
+)
+# The process of a command before its own entry is run.
+_BEGIN = """
+import os, sys
+os.setpgid(0, 0)
+os.chdir({folder!r})
+os.environ.clear()
+os.environ.update({environment!r})
+said = os.open({output!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+os.dup2(said, 1)
+os.dup2(said, 2)
+sys.argv[1:] = {arguments!r}
+"""
+
+
+class Forked:
+    """A process that was forked, as `subprocess.Popen` has one that was started anew."""
+
+    def __init__(self, program):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_IMPORTED))
+        self._process = context.Process(target=exec, args=(program,))
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self):
+        return self._process.exitcode
+
+    def wait(self, seconds=None):
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", seconds)
+        return self._process.exitcode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,3 +155,103 @@ def bits():
         return arrays, metrics, result
 
     return read
+
+
+@dataclasses.dataclass
+class Command:
+    """A command in a process of its own; what it says goes to a file."""
+
+    process: subprocess.Popen
+    output: Path
+
+    @property
+    def said(self):
+        return self.output.read_text()
+
+    def wait(self, seconds=PATIENCE):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds} s:\n{self.said}") from None
+
+    def send(self, number):
+        self.process.send_signal(number)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Processes:
+    """Starts commands, and knows all that they started, by a mark in the environment."""
+
+    def __init__(self, folder):
+        self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
+        self._started = []
+
+    def start(self, *arguments, entry=ENTRY, within=()):
+        """Start a command; `entry` is the program, where it is not the command's own.
+
+        And `within` is what starts it in its stead, such as in another network.
+        """
+        output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
+        name, _, value = self._mark.partition("=")
+        environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        arguments = [str(argument) for argument in arguments]
+        output.touch()
+        # Another entry, or JAX told otherwise, may change what an import does.
+        if entry == ENTRY and not within and environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
+            begin = _BEGIN.format(
+                folder=str(self._folder),
+                environment=environment,
+                output=str(output),
+                arguments=arguments,
+            )
+            process = Forked(begin + entry)
+        else:
+            with open(output, "wb") as file:
+                process = subprocess.Popen(
+                    [*within, sys.executable, "-c", entry, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    cwd=self._folder,
+                    env=environment,
+                )
+        command = Command(process, output)
+        self._started.append(command)
+        return command
+
+    def alive(self):
+        """The processes that descend from what was started."""
+        found, started = [], {command.pid for command in self._started}
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
+                marked = self._mark.encode() in (path / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            # What was forked has the environment of before, but a group of its own.
+            if state != "Z" and (marked or int(group) in started):
+                found.append(int(path.name))
+        return found
+
+    def end(self):
+        """End them all, and return who had to be made to though its parent had ended."""
+        until = time.monotonic() + 20
+        for command in self._started:
+            command.process.kill()
+            command.process.wait(PATIENCE)
+        while (left := self.alive()) and time.monotonic() < until:
+            time.sleep(0.1)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        return left
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """Start commands as processes; none of them outlives the test, nor what they started."""
+    started = Processes(tmp_path)
+    yield started
+    assert started.end() == []

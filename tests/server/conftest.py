@@ -153,8 +153,8 @@ class House:
         **{"backend": "", "threads": 2, "config_hash": ""},
     }
 
-    def __init__(self, kinds=None, **run):
-        self.tasks = all_kinds_of_tasks()
+    def __init__(self, kinds=None, tasks=None, **run):
+        self.tasks = all_kinds_of_tasks() if tasks is None else tasks
         self.clock = Clock()
         self.blobs = BlobStore()
         self.pool = WorkerPool(Scheduler(self.clock), self.blobs)

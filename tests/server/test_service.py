@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from stillhouse.data.wire import digest, unpack
-from stillhouse.methods.programs import program_from_json
+from stillhouse.kernels.architecture import fc
+from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.programs import KernelBlock, program_from_json
+from stillhouse.methods.tasks import Task
 from stillhouse.server.device_kinds import DeviceKinds
 from stillhouse.server.schedule import Progress
 
@@ -33,6 +36,18 @@ def test_a_worker_gets_tasks_as_plain_values_and_hands_them_in(house):
     assert house.service.lease(worker, 2)["tasks"] == []
     assert 0 < house.service.lease(worker, 2)["wait"] < 1
     assert house.service.fetch(worker, [digest(b"gone")]) == {"status": "ok", "blobs": {}}
+
+
+def test_small_arrays_come_with_the_first_task_that_needs_them_and_large_ones_never(make_house):
+    small, large = np.zeros((4, 8, 8, 1), np.float32), np.zeros((200, 8, 8, 1), np.float32)
+    house = make_house(tasks=[Task(KernelBlock(KernelSpec(fc(1))), (small, large))] * 2)
+    worker = house.service.register(house.info)["worker"]
+    first, second = house.service.lease(worker, 2)["tasks"]
+    assert first["shared"] == second["shared"] and second["enclosed"] == {}
+    ((name, data),) = first["enclosed"].items()
+    assert name == first["shared"][0] == digest(data)
+    np.testing.assert_array_equal(unpack(data), small)
+    assert house.service.status()["traffic"]["down"] == len(data)
 
 
 @pytest.mark.parametrize(

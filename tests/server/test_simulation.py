@@ -41,6 +41,14 @@ def test_passes_follow_each_other_and_images_are_fetched_once():
     assert simulate(workers=2, seconds_per_unit=1.0).leases == 0
 
 
+def test_small_arrays_come_with_the_tasks_and_take_no_call():
+    small = simulate(alike(100, blobs={"x": 1000}), workers=1, seconds_per_unit=1e-3)
+    large = simulate(alike(100), workers=1, seconds_per_unit=1e-3)
+    assert (small.fetches, large.fetches) == (0, 1)
+    assert small.bytes_down == 1000 + 100 * 10
+    assert small.calls == large.calls - 1
+
+
 def test_a_small_cache_fetches_again():
     tasks = [PlannedTask(10, {f"b{n % 7}": MB}) for n in range(140)]
     large = simulate(tasks, workers=1, seconds_per_unit=1e-3)

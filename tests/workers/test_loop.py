@@ -57,6 +57,24 @@ def test_an_image_travels_once(stand_in, tasks):
     assert sorted(fetched) == sorted(server.blobs)
 
 
+def test_what_came_with_a_task_is_not_asked_for(stand_in, tasks):
+    server = stand_in(tasks)
+    first = server.entries["t0"]
+    first["enclosed"] = {name: server.blobs[name] for name in first["shared"][:1]}
+    work(server, threads=1)
+    fetched = [name for _, hashes in server.called("fetch") for name in hashes]
+    assert sorted([*fetched, *first["enclosed"]]) == sorted(server.blobs)
+    assert set(server.results) == set(server.entries)
+
+
+def test_what_came_under_a_wrong_hash_is_no_task(stand_in, tasks):
+    server = stand_in(tasks)
+    first = server.entries["t0"]
+    first["enclosed"] = {first["shared"][0]: pack(np.zeros((2, 8, 8, 1), np.float32))}
+    work(server, threads=1)
+    assert "another hash" in server.failures["t0"][1]
+
+
 def test_without_a_cache_it_works_too(stand_in, tasks):
     server = stand_in(tasks)
     work(server, threads=1, cache_bytes=0)

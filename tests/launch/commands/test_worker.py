@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -35,13 +34,6 @@ _SPEC = KernelSpec(conv(1))
 @pytest.fixture(autouse=True)
 def token(monkeypatch):
     monkeypatch.setenv("STILLHOUSE_TOKEN", TOKEN)
-
-
-@pytest.fixture
-def port():
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

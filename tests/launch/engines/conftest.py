@@ -1,114 +1,15 @@
-import dataclasses
 import importlib.util
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 
 import pytest
 
 ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 PATIENCE = 150.0  # seconds that anything may take at all
-
-
-@dataclasses.dataclass
-class Command:
-    """A command in a process of its own; what it says goes to a file."""
-
-    process: subprocess.Popen
-    output: Path
-
-    @property
-    def said(self):
-        return self.output.read_text()
-
-    def wait(self, seconds=PATIENCE):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds} s:\n{self.said}") from None
-
-    def send(self, number):
-        self.process.send_signal(number)
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-
-class Processes:
-    """Starts commands, and knows all that they started, by a mark in the environment."""
-
-    def __init__(self, folder):
-        self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
-        self._started = []
-
-    def start(self, *arguments, entry=ENTRY, within=()):
-        """Start a command; `entry` is the program, where it is not the command's own.
-
-        And `within` is what starts it in its stead, such as in another network.
-        """
-        output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
-        name, _, value = self._mark.partition("=")
-        environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        with open(output, "wb") as file:
-            process = subprocess.Popen(
-                [*within, sys.executable, "-c", entry, *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                cwd=self._folder,
-                env=environment,
-            )
-        command = Command(process, output)
-        self._started.append(command)
-        return command
-
-    def alive(self):
-        """The processes that descend from what was started."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if self._mark.encode() not in (path / "environ").read_bytes().split(b"\0"):
-                    continue
-                if (path / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                    found.append(int(path.name))
-            except OSError:
-                continue
-        return found
-
-    def end(self):
-        """End them all, and return who had to be made to though its parent had ended."""
-        until = time.monotonic() + 20
-        for command in self._started:
-            command.process.kill()
-            command.process.wait(PATIENCE)
-        while (left := self.alive()) and time.monotonic() < until:
-            time.sleep(0.1)
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        return left
-
-
-@pytest.fixture
-def processes(tmp_path):
-    """Start commands as processes; none of them outlives the test, nor what they started."""
-    started = Processes(tmp_path)
-    yield started
-    assert started.end() == []
-
-
-@pytest.fixture
-def port():
-    """A port at which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture
