@@ -11,7 +11,10 @@ import pytest
 from stillhouse.launch.main import main
 
 ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
-RUN = ("distill", "--dataset=digits", "--architecture=fc", "--steps=300", "--eval_every=40")
+RUN = (
+    *("distill", "--dataset=digits", "--architecture=fc", "--steps=300", "--target_batch=200"),
+    "--eval_every=40",
+)
 PATIENCE = 120  # seconds that a process may take at all
 
 
@@ -24,28 +27,26 @@ def whole(tmp_path_factory, bits):
 
 
 @pytest.fixture
-def command(tmp_path):
-    arguments = (*RUN, "--checkpoint_every=25", f"--out={tmp_path / 'run'}")
-    return [sys.executable, "-c", ENTRY, *arguments]
+def start(processes, tmp_path):
+    """Start the run, or have it go on."""
+
+    def run(first=""):
+        flags = ("--checkpoint_every=25", f"--out={tmp_path / 'run'}")
+        return processes.start(*RUN, *flags, entry=first + ENTRY)
+
+    return run
 
 
 @pytest.fixture
-def start(command):
-    """Start the command; whatever happens to the test, the process ends with it."""
-    started = []
+def again(start):
+    """Have the run go on to its end, and return what it says."""
 
-    def run(first=""):
-        program, flag, entry, *arguments = command
-        process = subprocess.Popen(
-            [program, flag, first + entry, *arguments], stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
+    def run():
+        process = start()
+        assert process.wait() == 0, process.said
+        return process.said
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
+    return run
 
 
 def wait_for_steps(process, folder, steps):
@@ -55,43 +56,35 @@ def wait_for_steps(process, folder, steps):
         metrics = folder / "metrics.jsonl"
         if metrics.exists() and metrics.read_bytes().count(b"\n") > steps:
             return
-        assert process.poll() is None, process.stderr.read()
+        assert process.process.poll() is None, process.said
         time.sleep(0.005)
     raise AssertionError(f"no {steps} steps after {PATIENCE} s")
-
-
-def again(command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_stopped_by_a_signal_it_goes_on(start, command, tmp_path, whole, bits, number, code):
+def test_stopped_by_a_signal_it_goes_on(start, again, tmp_path, whole, bits, number, code):
     folder, process = tmp_path / "run", start()
     wait_for_steps(process, folder, 60)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
+    process.send(number)
+    assert process.wait() == code
     assert not (folder / "result.json").exists()
     if number != signal.SIGKILL:
-        last = errors.strip().splitlines()[-1]
+        last = process.said.strip().splitlines()[-1]
         assert "stopped after step" in last and "the same command goes on" in last
-    done = again(command)
-    assert "going on after step" in done.stderr
+    assert "going on after step" in again()
     assert bits(folder) == whole
 
 
-def test_killed_again_and_again_it_goes_on(start, command, tmp_path, whole, bits):
+def test_killed_again_and_again_it_goes_on(start, again, tmp_path, whole, bits):
     folder = tmp_path / "run"
     for steps in (5, 90, 170):
         process = start()
         wait_for_steps(process, folder, steps)
-        process.kill()
-        process.communicate(timeout=PATIENCE)
-    again(command)
+        process.send(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    again()
     assert bits(folder) == whole
     # A run's time is that of all its processes.
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -99,17 +92,16 @@ def test_killed_again_and_again_it_goes_on(start, command, tmp_path, whole, bits
     assert seconds == sorted(seconds)
 
 
-def test_a_file_system_that_fails_is_one_line(start, command, tmp_path, whole, bits):
+def test_a_file_system_that_fails_is_one_line(start, again, tmp_path, whole, bits):
     # Files can be written up to here and no further: the metrics get there.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000)); "
     process = start(first=limit)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    last = errors.strip().splitlines()[-1]
+    assert process.wait() == 1
+    last = process.said.strip().splitlines()[-1]
     assert last.startswith("stillhouse distill: error: ")
     assert "File too large; the checkpoint of step" in last
-    assert "Traceback" not in errors
-    again(command)
+    assert "Traceback" not in process.said
+    again()
     assert bits(tmp_path / "run") == whole
 
 

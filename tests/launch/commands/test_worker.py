@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -60,22 +59,14 @@ def served(port, kinds):
 
 
 @pytest.fixture
-def start(port):
-    """Start a worker; whatever happens to the test, its process ends with it."""
-    started = []
+def start(processes, port):
+    """Start a worker."""
 
-    def run(*flags, server=None):
-        command = ["worker", f"--server={server or f'localhost:{port}'}", "--threads=1", *flags]
-        process = subprocess.Popen(
-            [sys.executable, "-c", ENTRY, *command], stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
+    def run(*flags, **entry):
+        address = f"--server=localhost:{port}"
+        return processes.start("worker", address, "--threads=1", *flags, **entry)
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
+    return run
 
 
 def task(images, side, seed=0):
@@ -103,9 +94,8 @@ def test_it_computes_until_the_run_ends(served, start):
     for found, wanted in zip(pool.results(tasks), expected, strict=True):
         np.testing.assert_array_equal(found[0], wanted[0])
     pool.close()
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-    lines = [line.partition("] ")[2] for line in errors.splitlines() if "] " in line]
+    assert process.wait() == 0
+    lines = [line.partition("] ")[2] for line in process.said.splitlines() if "] " in line]
     first, last = [line for line in lines if "worker" in line or "tasks" in line]
     assert "of a run of two steps, by xla" in first
     assert last.startswith("the run has ended; 4 tasks done, 256 kernel elements, ")
@@ -117,10 +107,9 @@ def test_idle_it_leaves_when_told_to(served, start, number, code):
     pool, _ = served
     process = start()
     wait_for(pool, "idle")
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
-    assert "stopped; 0 tasks done" in errors.splitlines()[-1]
+    process.send(number)
+    assert process.wait() == code
+    assert "stopped; 0 tasks done" in process.said.splitlines()[-1]
     assert not pool.live
 
 
@@ -148,12 +137,11 @@ def test_busy_it_gives_back_what_takes_long(lent, start, number, code):
     wait_for(lent, "busy")
     time.sleep(1)
     begun = time.monotonic()
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == code
+    process.send(number)
+    assert process.wait() == code
     assert time.monotonic() - begun < 20
-    assert "stopping after this task" in errors
-    assert "stopped; 0 tasks done" in errors.splitlines()[-1]
+    assert "stopping after this task" in process.said
+    assert "stopped; 0 tasks done" in process.said.splitlines()[-1]
     assert lent.counts()["queued"] == 1
     assert not lent.live
 
@@ -162,21 +150,22 @@ def test_told_twice_it_ends_at_once(lent, start):
     process = start()
     wait_for(lent, "busy")
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    while "stopping after this task" not in process.stderr.readline():
-        pass
+    process.send(signal.SIGINT)
+    ends = time.monotonic() + PATIENCE
+    while "stopping after this task" not in process.said:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
     begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    process.send(signal.SIGINT)
+    assert process.wait() == 130
     assert time.monotonic() - begun < 4
-    assert errors.splitlines()[-1] == "stillhouse worker: error: interrupted"
+    assert process.said.splitlines()[-1] == "stillhouse worker: error: interrupted"
 
 
 def test_killed_its_task_goes_to_another(lent, start):
     first = start()
     wait_for(lent, "busy")
-    first.kill()
+    first.send(signal.SIGKILL)
     wait_for(lent, "lost")
     start()
     wait_for(lent, "busy")
@@ -193,23 +182,21 @@ def test_it_beats_while_it_computes(lent, start):
 
 def test_where_there_is_no_server_it_gives_up(start, port):
     process = start("--max_idle=0.5")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    last = errors.splitlines()[-1]
+    assert process.wait() == 1
+    last = process.said.splitlines()[-1]
     assert last.startswith(
         f"stillhouse worker: error: no answer from the server at localhost:{port} "
     )
     assert " for 0.5 s; 0 tasks done" in last
-    assert "Traceback" not in errors
+    assert "Traceback" not in process.said
 
 
 def test_another_kind_of_device_is_refused_in_one_line(served, kinds, start):
     pool, _ = served
     kinds.let_in("xla on cpu: another model")
     process = start()
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    last = errors.splitlines()[-1]
+    assert process.wait() == 2
+    last = process.said.splitlines()[-1]
     assert last.startswith("stillhouse worker: error: the run computes on cpu: another model, this")
     assert device_kind("cpu") in last and "--any_device" in last
     assert pool.workers() == []
@@ -218,9 +205,8 @@ def test_another_kind_of_device_is_refused_in_one_line(served, kinds, start):
 def test_by_another_backend_it_is_refused_unless_any_device_may_compute(served, kinds, start):
     pool, _ = served
     process = start("--backend=fused")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert "the run computes by xla, this worker by fused" in errors.splitlines()[-1]
+    assert process.wait() == 2
+    assert "the run computes by xla, this worker by fused" in process.said.splitlines()[-1]
     kinds.any_device = True
     start(), start("--backend=fused")
     tasks = [task(8, 6, seed) for seed in range(40)]
@@ -235,15 +221,12 @@ def test_by_another_backend_it_is_refused_unless_any_device_may_compute(served, 
         np.testing.assert_allclose(one, wanted, rtol=1e-4)
 
 
-def test_another_version_is_refused(served, start, monkeypatch):
+def test_another_version_is_refused(served, start):
     pool, _ = served
-    command = ENTRY.replace("from", "import stillhouse; stillhouse.__version__ = '7.0'; from", 1)
-    monkeypatch.setattr(sys.modules[__name__], "ENTRY", command)
-    process = start()
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 2
-    assert errors.splitlines()[-1].startswith("stillhouse worker: error: the run's release")
-    assert "7.0" in errors
+    process = start(entry=f"import stillhouse; stillhouse.__version__ = '7.0'; {ENTRY}")
+    assert process.wait() == 2
+    assert process.said.splitlines()[-1].startswith("stillhouse worker: error: the run's release")
+    assert "7.0" in process.said
     assert pool.workers() == []
 
 
