@@ -53,6 +53,17 @@ def clean(axes: Axes) -> None:
         axes.legend(frameon=False)
 
 
+def two_charts() -> tuple[Figure, Axes, Axes]:
+    """Return a figure and its two charts side by side, with room for the numbers of any scale.
+
+    Fixed, since to look for the room that they need takes as long as to draw them.
+    """
+    figure = Figure(figsize=(9, 3.4))
+    room = {"left": 0.09, "right": 0.985, "bottom": 0.15, "top": 0.9, "wspace": 0.22}
+    left, right = figure.subplots(1, 2, gridspec_kw=room)
+    return figure, left, right
+
+
 def short(text: str, length: int) -> str:
     """Return a text of at most `length` letters, with an ellipsis where some were cut."""
     return text if len(text) <= length else text[: length - 1] + "…"

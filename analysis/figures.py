@@ -18,6 +18,7 @@ from stillhouse.analysis.drawing import (
     save,
     short,
     shown_pixels,
+    two_charts,
 )
 from stillhouse.analysis.layout import Grid, grid_for
 from stillhouse.data.distilled import DistilledSet
@@ -78,8 +79,7 @@ def curves(metrics: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -
         ValueError: if the name ends otherwise.
         OSError: if the file cannot be written.
     """
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, left, right = two_charts()
     draw_loss(left, metrics)
     draw_accuracy(right, metrics)
     save(figure, path)

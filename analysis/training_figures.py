@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from stillhouse.analysis.drawing import INK, OTHER, OWN, clean, save
+from stillhouse.analysis.drawing import INK, OTHER, OWN, clean, save, two_charts
 from stillhouse.analysis.train_result import SeedResult, TrainResult
 
 _COLOURS = (OWN, INK, "#b5651d", "#3f7f4f", OTHER)
@@ -26,8 +25,7 @@ def training_curves(results: Mapping[str, TrainResult], path: str | os.PathLike[
         ValueError: if the name ends otherwise.
         OSError: if the file cannot be written.
     """
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, left, right = two_charts()
     for i, (name, result) in enumerate(results.items()):
         for j, run in enumerate(result.runs):
             _draw(left, right, run, _COLOURS[i % len(_COLOURS)], name if j == 0 else None)

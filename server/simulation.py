@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import heapq
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from stillhouse.server.blobs import MOST_ENCLOSED_BYTES
 from stillhouse.server.leases import TaskRecord, WorkerInfo
@@ -110,6 +110,7 @@ class _Play:
         self._passes = list(passes)
         self._left: collections.deque[PlannedTask] = collections.deque()
         self._ahead: collections.deque[str] = collections.deque()
+        self._kinds: dict[Hashable, int] = {}
         self._server = server
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -126,6 +127,10 @@ class _Play:
         self.bytes_up += up
         return self._server.answer(self.now, down, up)
 
+    def _kind(self, task: PlannedTask) -> int:
+        # By a number, as a pool has it: the hash of a program takes its time.
+        return self._kinds.setdefault(task.kind, len(self._kinds))
+
     def gather(self) -> None:
         """Take what is done, and submit as many tasks as a pool would."""
         for _ in self.scheduler.gather(self._ahead):
@@ -137,7 +142,7 @@ class _Play:
                 self._left.extend(self._passes.pop(0))
         room = min(self.scheduler.roster.tasks_ahead - len(self._ahead), len(self._left))
         planned = [self._left.popleft() for _ in range(room)]
-        records = [TaskRecord(task.work, tuple(task.blobs), task.kind) for task in planned]
+        records = [TaskRecord(task.work, tuple(task.blobs), self._kind(task)) for task in planned]
         for id, task in zip(self.scheduler.submit(records), planned, strict=True):
             self.tasks[id] = task
             self._ahead.append(id)

@@ -50,7 +50,7 @@ class Forked:
     def __init__(self, program):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_IMPORTED))
-        self._process = context.Process(target=exec, args=(program,))
+        self._process = context.Process(target=exec, args=(program, {"__name__": "__main__"}))
         self._process.start()
         self.pid = self._process.pid
 
@@ -189,29 +189,36 @@ class Processes:
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
         self._started = []
 
-    def start(self, *arguments, entry=ENTRY, within=()):
-        """Start a command; `entry` is the program, where it is not the command's own.
+    def start(self, *arguments, first="", program=ENTRY, anew=False, within=()):
+        """Start a command.
 
-        And `within` is what starts it in its stead, such as in another network.
+        Args:
+            *arguments: the command's.
+            first: what its process does before.
+            program: what it is in the end.
+            anew: import everything in it, as what comes first would have no effect otherwise.
+            within: what starts it in its stead, such as in another network.
         """
         output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         arguments = [str(argument) for argument in arguments]
         output.touch()
-        # Another entry, or JAX told otherwise, may change what an import does.
-        if entry == ENTRY and not within and environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1":
+        program = f"{first}\n{program}"
+        # JAX reads it when it is imported.
+        anew = anew or environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "1"
+        if not (anew or within):
             begin = _BEGIN.format(
                 folder=str(self._folder),
                 environment=environment,
                 output=str(output),
                 arguments=arguments,
             )
-            process = Forked(begin + entry)
+            process = Forked(begin + program)
         else:
             with open(output, "wb") as file:
                 process = subprocess.Popen(
-                    [*within, sys.executable, "-c", entry, *arguments],
+                    [*within, sys.executable, "-c", program, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,

@@ -32,7 +32,7 @@ def start(processes, tmp_path):
 
     def run(first=""):
         flags = ("--checkpoint_every=25", f"--out={tmp_path / 'run'}")
-        return processes.start(*RUN, *flags, entry=first + ENTRY)
+        return processes.start(*RUN, *flags, first=first)
 
     return run
 

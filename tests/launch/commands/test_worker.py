@@ -62,9 +62,9 @@ def served(port, kinds):
 def start(processes, port):
     """Start a worker."""
 
-    def run(*flags, **entry):
+    def run(*flags, **how):
         address = f"--server=localhost:{port}"
-        return processes.start("worker", address, "--threads=1", *flags, **entry)
+        return processes.start("worker", address, "--threads=1", *flags, **how)
 
     return run
 
@@ -223,7 +223,7 @@ def test_by_another_backend_it_is_refused_unless_any_device_may_compute(served, 
 
 def test_another_version_is_refused(served, start):
     pool, _ = served
-    process = start(entry=f"import stillhouse; stillhouse.__version__ = '7.0'; {ENTRY}")
+    process = start(first="import stillhouse; stillhouse.__version__ = '7.0'", anew=True)
     assert process.wait() == 2
     assert process.said.splitlines()[-1].startswith("stillhouse worker: error: the run's release")
     assert "7.0" in process.said

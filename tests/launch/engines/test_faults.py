@@ -11,7 +11,6 @@ from stillhouse.data.distilled import load
 from stillhouse.server.audit import Audit
 
 HEARTBEAT = 0.5
-MAIN = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 
 # Kernels whose blocks are not what was asked for; all else is the real worker.
 FAULTY = """
@@ -85,17 +84,15 @@ def problem(spots):
 def serve(processes, problem, listens):
     def start(entry="", *flags):
         beat = f"--heartbeat={HEARTBEAT}"
-        return processes.start(
-            "serve", *listens, *problem, beat, "--out=run", *flags, entry=entry + MAIN
-        )
+        return processes.start("serve", *listens, *problem, beat, "--out=run", *flags, first=entry)
 
     return start
 
 
 @pytest.fixture
 def worker(processes, calls):
-    def start(entry=""):
-        return processes.start("worker", *calls, "--threads=1", entry=entry + MAIN)
+    def start(entry="", **how):
+        return processes.start("worker", *calls, "--threads=1", first=entry, **how)
 
     return start
 
@@ -185,7 +182,7 @@ def test_a_worker_of_fewer_vector_instructions_is_refused_and_the_difference_nam
 ):
     server, first = serve("", "--steps=1000000"), worker()
     eventually(lambda: "has joined" in server.said, "joined", command=server)
-    fewer = worker(FEWER_VECTORS)
+    fewer = worker(FEWER_VECTORS, anew=True)
     assert fewer.wait() == 2, fewer.said
     last = fewer.said.strip().splitlines()[-1]
     assert last.startswith("stillhouse worker: error: the run computes with Numba for ")
@@ -204,7 +201,7 @@ def test_the_only_worker_is_killed_and_one_let_in_by_any_device_is_named_in_log_
     server, first = serve("", "--any_device"), worker()
     wait_for_step(server, tmp_path / "run", 1)
     first.send(signal.SIGKILL)
-    fewer = worker(FEWER_VECTORS)
+    fewer = worker(FEWER_VECTORS, anew=True)
     assert server.wait() == 0, server.said
     assert fewer.wait() == 0, fewer.said
     of_each = load(tmp_path / "run" / "distilled.npz").card.computed_by
@@ -231,11 +228,11 @@ def test_where_the_disk_is_full_a_run_goes_on_from_the_last_checkpoint(
     processes, listens, worker, eventually, locally, bits, spots, wait_for_step, tmp_path
 ):
     # Of more data than the log, so that a limit on a file's size is met by checkpoints alone.
-    problem = ("--dataset=digits", "--architecture=fc", "--depth=1", "--ipc=50", "--steps=80",
-               "--target_batch=100", "--checkpoint_every=10", "--eval_every=0")  # fmt: skip
+    problem = ("--dataset=digits", "--architecture=fc", "--depth=1", "--ipc=50", "--steps=40",
+               "--target_batch=100", "--checkpoint_every=5", "--eval_every=0")  # fmt: skip
     command = ("serve", *listens, *problem, "--heartbeat=0.5", "--out=run")
     server, worker = processes.start(*command), worker()
-    wait_for_step(server, tmp_path / "run", 20)
+    wait_for_step(server, tmp_path / "run", 10)
     _, most = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (200_000, most))
     eventually(lambda: "is not saved" in server.said, "out of room", command=server)

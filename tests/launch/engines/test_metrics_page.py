@@ -53,7 +53,6 @@ def service(clock):
         while not tasks:
             time.sleep(0.01)
             tasks = service.lease(worker, 1)["tasks"]
-        service.fetch(worker, tasks[0]["shared"])
         clock[0] += 2.0
         service.complete(worker, tasks[0]["id"], [pack(np.ones((3, 3), np.float32))], 2.0, 0)
         running.join(30)

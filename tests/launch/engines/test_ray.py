@@ -149,7 +149,6 @@ def import_ray(**asked):
     ray.remote = remote
     return ray
 engine._import_ray = import_ray
-import sys; from stillhouse.launch.main import main; sys.exit(main())
 """
 
 
@@ -158,7 +157,7 @@ def test_of_two_kinds_of_computer_one_is_refused_and_the_other_goes_on(
     processes, problem, tmp_path, eventually, wait_for_step, steps_of
 ):
     flags = (*problem, *RAY, "--steps=1000000", "--out=run")
-    run = processes.start("distill", *flags, entry=OF_TWO_KINDS)
+    run = processes.start("distill", *flags, first=OF_TWO_KINDS)
     refused = r".* is refused, the others go on without it: (.*)"
     line = eventually(lambda: re.search(refused, run.said), "one is refused", command=run)[1]
     assert "with Numba for generic" in line and "NUMBA_CPU_NAME" in line

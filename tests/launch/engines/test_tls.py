@@ -87,6 +87,32 @@ def test_both_sides_have_certificates(serve, ask, files):
     assert ask(Tls(**files.issue("worker.cluster"), authority=files.authority)) == "ok"
 
 
+def test_a_run_of_commands_that_all_have_certificates(
+    processes, files, spots, port, eventually, stillhouse, locally, bits, tmp_path
+):
+    problem = (f"--dataset={spots}", "--architecture=fc", "--depth=1", "--steps=3")
+
+    def flags(name):
+        own = files.issue(name)
+        return (f"--tls_certificate={own['certificate']}", f"--tls_key={own['key']}",
+                f"--tls_authority={files.authority}")  # fmt: skip
+
+    address = f"localhost:{port}"
+    server = processes.start(
+        "serve", *problem, f"--address={address}", *flags("localhost"), "--out=run"
+    )
+    token = tmp_path / "run" / "token"
+    eventually(token.exists, "a token", command=server)
+    calls = (f"--server={address}", f"--token_file={token}", *flags("node1"))
+    eventually(lambda: stillhouse("status", *calls).code == 0, "an answer", command=server)
+    stranger = stillhouse("status", *calls[:2], f"--tls_authority={files.authority}")
+    assert stranger.code == 2 and "a certificate" in stranger.err
+    worker = processes.start("worker", *calls, "--threads=1")
+    assert server.wait() == 0, server.said
+    assert worker.wait() == 0, worker.said
+    assert bits(tmp_path / "run") == locally(problem)
+
+
 def refused(ask, tls, reason):
     with pytest.raises(Refused, match=reason) as caught:
         ask(tls)
