@@ -6,6 +6,7 @@ one runs no code and copies nothing, whatever the bytes, save that images sent a
 float32 that they stand for.
 """
 
+import functools
 import hashlib
 import math
 import struct
@@ -47,22 +48,27 @@ def pack(array: Images) -> bytes:
             more than eight axes.
     """
     if isinstance(array, PixelImages):
-        table = np.ascontiguousarray(array.values, "<f4").tobytes()
-        pixels = np.ascontiguousarray(array.pixels).tobytes()
-        return _framed(_PIXELS, array.shape, table + pixels)
+        values = _values(array.values, _DTYPES[1]), _values(array.pixels, _DTYPES[5])
+        return _framed(_PIXELS, array.shape, *values)
     array = np.asarray(array)
     code = _CODES.get(array.dtype.newbyteorder("<"))
     if code is None:
         raise WireError(f"an array of {array.dtype} cannot be sent, only of {_names()}")
     if array.ndim > _MOST_AXES:
         raise WireError(f"an array of {array.ndim} axes cannot be sent, only up to {_MOST_AXES}")
-    return _framed(code, array.shape, np.ascontiguousarray(array, _DTYPES[code]).tobytes())
+    return _framed(code, array.shape, _values(array, _DTYPES[code]))
 
 
-def _framed(code: int, lengths: tuple[int, ...], values: bytes) -> bytes:
+def _values(array: np.ndarray, dtype: np.dtype) -> memoryview:
+    """Return the bytes of an array's values, where they lie if they can stay there."""
+    return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data
+
+
+def _framed(code: int, lengths: tuple[int, ...], *values: memoryview) -> bytes:
     shape = b"".join(_AXIS.pack(length) for length in lengths)
-    checksum = zlib.crc32(values, zlib.crc32(shape))
-    return b"".join((_HEADER.pack(_MAGIC, VERSION, code, len(lengths), checksum), shape, values))
+    checksum = functools.reduce(lambda crc, part: zlib.crc32(part, crc), (shape, *values), 0)
+    header = _HEADER.pack(_MAGIC, VERSION, code, len(lengths), checksum)
+    return b"".join((header, shape, *values))
 
 
 def unpack(data: bytes, *, max_bytes: int | None = None) -> np.ndarray:

@@ -1,7 +1,6 @@
 """The tasks that wait for a worker, in their order."""
 
 import bisect
-import itertools
 from collections.abc import Callable, Container
 
 from stillhouse.server.leases import TaskState
@@ -45,16 +44,13 @@ class TaskQueue:
             allowed: whether a task may be taken.
             held: the blobs that are there.
         """
-        best, fewest = None, 0
         holds = held.__contains__
-        for place, task in enumerate(itertools.islice(self._tasks, _WINDOW)):
-            blobs = task.record.blobs
-            missing = len(blobs) - sum(map(holds, blobs))
-            if (best is None or missing < fewest) and allowed(task):
-                best, fewest = place, missing
-                if not missing:
-                    break
-        return None if best is None else self._tasks.pop(best)
+        window = [task.record.blobs for task in self._tasks[:_WINDOW]]
+        missing = [len(blobs) - sum(map(holds, blobs)) for blobs in window]
+        for place in sorted(range(len(missing)), key=missing.__getitem__):
+            if allowed(self._tasks[place]):
+                return self._tasks.pop(place)
+        return None
 
 
 def _number(task: TaskState) -> int:
