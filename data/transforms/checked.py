@@ -46,21 +46,43 @@ class Checked:
     def check(self, images: np.ndarray) -> None:
         """Raise `ValueError` if images have another shape or scale, or a pixel is not finite."""
         self._check_shape(images)
-        low, high = self.pixel_range
-        size = max(-low, high)
-        found = max(float(images.max()), -float(images.min())) if images.size else 0.0
+        if images.dtype.kind not in "uifb":
+            raise ValueError(f"`images` must hold numbers, got an array of {images.dtype}")
+        if not images.size:
+            return
+        smallest, largest = float(images.min()), float(images.max())
+        found = max(largest, -smallest)
         if not math.isfinite(found):
             raise ValueError(f"`images` must be finite, got pixels up to {found}")
-        small = images.dtype.kind == "f" and 0 < found <= 1.0 and size >= 100
-        large = 0 < size <= 1.0 and found >= 100
-        if small or large:
-            scale = max(size, found)
-            factor = 255 if scale <= 255 else scale
+        advice = self._advice(smallest, found, floats=images.dtype.kind == "f")
+        if advice is not None:
+            low, high = self.pixel_range
             raise ValueError(
-                f"images lie in {images.min():g} to {images.max():g}, those that the set was "
-                f"distilled from in {low:g} to {high:g}: "
-                f"{'multiply' if small else 'divide'} them by {factor:g}"
+                f"images lie in {smallest:g} to {largest:g}, those that the set was distilled from "
+                f"in {low:g} to {high:g}: {advice}"
             )
+
+    def _advice(self, smallest: float, found: float, *, floats: bool) -> str | None:
+        """Return what brings images to the right scale; None where they are in it.
+
+        Args:
+            smallest: their smallest pixel.
+            found: the largest absolute one.
+            floats: whether they may have fractions.
+        """
+        low, high = self.pixel_range
+        size = max(-low, high)
+        # Pixels have no such sign: somebody took a mean away. A little of it is left by filters.
+        if low >= 0 > smallest and (found < size / 10 or -smallest > (high - low) / 2):
+            return "give them as they were before they were normalised"
+        small = floats and 0 < found <= 1.0 and size >= 100
+        large = 0 < size <= 1.0 and found >= 100
+        if not (small or large):
+            return None
+        if low < 0:
+            return "bring them to that scale"
+        scale = max(size, found)
+        return f"{'multiply' if small else 'divide'} them by {255 if scale <= 255 else scale:g}"
 
     def invert(self, images: np.ndarray) -> np.ndarray:
         """Bring images of the kernel's space back to raw pixels, float32 `[n, h, w, c]`.
