@@ -48,13 +48,22 @@ def resized_note(resized: int, size: tuple[int, int] | None) -> tuple[str, ...]:
 
 
 # What says nothing of the data: the folder above has the name.
-_EVERYWHERE = ("data", "dataset", "datasets", "default", "images", "parquet", "raw", "processed")
+_EVERYWHERE = (
+    *("data", "dataset", "datasets", "default", "images", "parquet", "raw", "processed"),
+    *("train", "training"),
+)
 
 
 def source_name(path: pathlib.Path) -> str:
-    """Return what a dataset is called after its folder: `cifar10` of `cifar10/data` too."""
+    """Return what a dataset is called after its path: `cifar10` of `cifar10/data` too.
+
+    The name of a user's home says nothing of data, and does not belong into what is published.
+    """
     path = pathlib.Path(os.path.abspath(path))
+    home = pathlib.Path(os.path.expanduser("~"))
     for folder in (path, *path.parents):
-        if folder.name and folder.name.lower() not in _EVERYWHERE:
+        if folder == home or not folder.name:
+            break
+        if folder.name.lower() not in _EVERYWHERE:
             return folder.name
     return path.name

@@ -4,7 +4,7 @@ import pathlib
 
 from stillhouse.data.archive import listed, npz_names, read_npz
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
-from stillhouse.data.sources.naming import naming
+from stillhouse.data.sources.naming import naming, source_name
 
 # Names of train images, train labels, test images, test labels; the first are the arguments'.
 _LAYOUTS = (
@@ -69,7 +69,7 @@ def load_npz(
             arrays.get(y_test),
             # What the file calls them.
             argument_names=[f"`{name}`" for name in layout],
-            name=path.stem,
+            name=source_name(path.with_suffix("")),
             class_names=None if names is None else names.tolist(),
             test_fraction=test_fraction,
             seed=seed,

@@ -23,8 +23,12 @@ def test_other_errors_pass_as_they_are():
         ("/sets/cifar10", "cifar10"),
         ("/sets/cifar10/data", "cifar10"),
         ("/sets/cifar10/raw/images", "cifar10"),
+        ("/sets/cifar10/train", "cifar10"),
         ("/data", "data"),
+        ("/home/ann/data", "data"),
+        ("/home/ann/pets/data", "pets"),
     ],
 )
-def test_a_dataset_is_called_after_what_tells_it_apart(path, name):
+def test_a_dataset_is_called_after_what_tells_it_apart(monkeypatch, path, name):
+    monkeypatch.setenv("HOME", "/home/ann")
     assert source_name(pathlib.Path(path)) == name

@@ -41,6 +41,12 @@ def test_without_test_images_there_is_a_seeded_split(tmp_path, arrays):
     assert dataset.fingerprint() != load_npz(path, test_fraction=0.3, seed=6).fingerprint()
 
 
+def test_a_file_called_data_is_named_after_its_folder(tmp_path, arrays):
+    (tmp_path / "pets").mkdir()
+    np.savez(tmp_path / "pets" / "data.npz", images=arrays[0], labels=arrays[1])
+    assert load_npz(tmp_path / "pets" / "data.npz").name == "pets"
+
+
 def test_labels_in_a_column_and_class_names_are_read(tmp_path, arrays):
     path = tmp_path / "cifar.npz"
     names = np.array(["cat", "dog", "frog"])
