@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,11 @@ def _without_paths(content: bytes, distilled: DistilledSet) -> tuple[bytes, Dist
     kind, _, place = str(config.get("initialisation", "")).partition(":")
     if place:  # Of a pool or of weights here; the recipe names them by their SHA-256.
         config["initialisation"] = kind
+    for setting, value in config.items():
+        # A set that the run started from, a pool of experts, and what other methods may name.
+        if isinstance(value, str) and ("/" in value or "\\" in value):
+            if local_path(value) is not None:
+                config[setting] = "set" if setting == "init" else re.split(r"[/\\]", value)[-1]
     if config == distilled.card.config:
         return content, distilled
     card = dataclasses.replace(distilled.card, config=config)

@@ -177,7 +177,13 @@ def test_a_set_that_says_too_little_is_refused(release, make_set, tmp_path):
 def test_what_is_published_carries_no_path_of_this_machine(make_set, tmp_path):
     file = make_set()
     here = load_distilled(file)
-    config = {**here.card.config, "dataset": "/home/me/secret/spots.npz", "released_at": "/m/a.npz"}
+    paths = {
+        "dataset": "/home/me/secret/spots.npz",
+        "released_at": "/m/a.npz",
+        "init": "/home/me/secret/real",
+        "pool": "C:\\secret\\experts",
+    }
+    config = {**here.card.config, **paths, "url": "https://example.org/a/b.npz"}
     card = dataclasses.replace(here.card, config=config)
     save_distilled(file, dataclasses.replace(here, card=card))
     published = publish(file, str(tmp_path / "release"))
@@ -185,6 +191,9 @@ def test_what_is_published_carries_no_path_of_this_machine(make_set, tmp_path):
     assert b"secret" not in content.replace(b"\0", b"") and b"/\0\0\0m" not in content
     there = load_distilled(published.location)
     assert there.card.config["dataset"] == "spots"
+    assert there.card.config["init"] == "set"  # And not `real`, which says something else.
+    assert there.card.config["pool"] == "experts"
+    assert there.card.config["url"] == "https://example.org/a/b.npz"
     np.testing.assert_array_equal(there.images, here.images)
     # Published again it is the same one.
     assert not publish(file, str(tmp_path / "release")).new
