@@ -14,15 +14,17 @@ from stillhouse.launch.settings.reading import ReadingConfig
 # What the data room calls its arguments, the user knows as flags.
 _ARGUMENTS = "|".join(field.name for field in dataclasses.fields(ReadingConfig))
 _IN_MESSAGES = re.compile(rf"`({_ARGUMENTS})\b")
+_SIZE = re.compile(r"`image_size=\((\d+), (\d+)\)`")
 
 
 @contextlib.contextmanager
 def naming_flags() -> Iterator[None]:
-    """Say `--image_size` where an error inside says `image_size`."""
+    """Say `--image_size=8x8` where an error inside says `image_size=(8, 8)`."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(_IN_MESSAGES.sub(r"`--\1", str(error))) from error
+        message = _SIZE.sub(r"`image_size=\1x\2`", str(error))
+        raise ValueError(_IN_MESSAGES.sub(r"`--\1", message)) from error
     except ImportError as error:  # A library that only some files need.
         raise ValueError(str(error)) from error
 

@@ -44,6 +44,9 @@ class ImageStack:
 
     Attributes:
         resized: how many images had another size than `size`.
+
+    Raises:
+        ValueError: if images of `size` would take too much memory.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class ImageStack:
         self._max_bytes = max_bytes
         self._filled = 0
         self._images: np.ndarray | None = None
+        if size is not None:
+            check_memory(length * size[0] * size[1] * 3, max_bytes)
 
     def extend(self, files: Sequence[Source], pool: concurrent.futures.Executor) -> None:
         """Decode the next image files, in parallel.
@@ -121,9 +126,7 @@ class ImageStack:
         except OtherSizeError as error:
             assert expected is not None
             raise ValueError(
-                f"images must have one size: {self._name(number)} is {size_name(error.size)}, "
-                f"{self._name(0)} is {size_name(expected)}; to resize them all give "
-                f"`image_size={size_name(expected)}`"
+                other_sizes((self._name(number), error.size), (self._name(0), expected))
             ) from error
         except ValueError as error:
             raise ValueError(f"{self._name(number)}: {error}") from error
@@ -206,6 +209,34 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized[..., np.newaxis] if grey else resized
 
 
+def other_sizes(one: tuple[str, Sequence[int]], other: tuple[str, Sequence[int]]) -> str:
+    """Return what to say of two images, or files of them, of two sizes, with what to give."""
+    h, w = other[1][:2]
+    return (
+        f"images must have one size: {one[0]} is {size_name(one[1][:2])}, {other[0]} is "
+        f"{size_name((h, w))}; to resize them all give `image_size=({h}, {w})`"
+    )
+
+
+def join_splits(
+    train: np.ndarray, test: np.ndarray, names: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return decoded images of two splits alike: one colour image makes both of them colour.
+
+    Raises:
+        ValueError: if they differ in size.
+    """
+    if train.shape[1:3] != test.shape[1:3]:
+        raise ValueError(other_sizes((names[1], test.shape[1:3]), (names[0], train.shape[1:3])))
+    channels = max(train.shape[3], test.shape[3])
+    return with_channels(train, channels), with_channels(test, channels)
+
+
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Return images of one channel, or of as many as this, with as many as this."""
+    return images if images.shape[3] == channels else np.repeat(images, channels, axis=3)
+
+
 def check_image_size(size: Any) -> None:
     """Check that a size to resize to is a height and a width, or None for no resizing.
 
@@ -219,6 +250,8 @@ def check_image_size(size: Any) -> None:
     for pixels in size:
         if isinstance(pixels, bool) or not isinstance(pixels, int | np.integer) or pixels < 1:
             raise ValueError(f"`image_size` must be two whole numbers, 1 or more, got {size!r}")
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ValueError(f"`image_size` must be {_MOST_PIXELS:,} pixels at most, got {size!r}")
 
 
 def decoding_pool() -> concurrent.futures.ThreadPoolExecutor:

@@ -14,10 +14,13 @@ from stillhouse.data.archive import listed
 from stillhouse.data.arguments import check_arguments, shown
 from stillhouse.data.arrays import ArrayLike
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
+from stillhouse.data.limits import check_memory
 from stillhouse.data.sources.decoding import (
     ImageStack,
     check_image_size,
     decoding_pool,
+    join_splits,
+    other_sizes,
     resize_image,
 )
 from stillhouse.data.sources.naming import chosen_column, resized_note
@@ -97,6 +100,10 @@ def dataset_from(
     if test is not None:
         x_test, y_test, *more = reader.arrays(test, "test")
         names += more
+        if reader.encoded == 2:
+            x_train, x_test = join_splits(
+                np.asarray(x_train), np.asarray(x_test), (names[0], names[2])
+            )
     return dataset_from_arrays(
         x_train,
         y_train,
@@ -121,6 +128,27 @@ def _refuse(settings: Mapping[str, Any], what: str) -> None:
 def is_dataset(value: Any) -> bool:
     """Return whether a value is a dataset of one of these libraries, or of this package."""
     return isinstance(value, Dataset) or _is_hugging_face(value) or _is_torch(value)
+
+
+def is_one_split(value: Any) -> bool:
+    """Return whether a value is a dataset of another library, without splits in it."""
+    return not isinstance(value, Mapping) and (_is_hugging_face(value) or _is_torch(value))
+
+
+def read_split(
+    source: Any, name: str
+) -> tuple[ArrayLike, ArrayLike, str, str, Sequence[str] | None]:
+    """Return images and labels of one split, what errors call the two, and the class names.
+
+    Args:
+        source: as for `dataset_from`.
+        name: what errors call it.
+
+    Raises:
+        ValueError: as `dataset_from`.
+    """
+    reader = _Reader(None, None, None)
+    return *reader.arrays(source, name), reader.class_names
 
 
 def _is_hugging_face(value: Any) -> bool:
@@ -148,6 +176,7 @@ class _Reader:
         self.name: str | None = None
         self.class_names: list[str] | None = None
         self.resized = 0
+        self.encoded = 0  # Splits of encoded images.
         self._size = size
         self._columns = (image_column, label_column)
 
@@ -165,6 +194,10 @@ class _Reader:
             return source.x_train, source.y_train, f"`{what}.x_train`", f"`{what}.y_train`"
         if isinstance(source, tuple | list) and len(source) == 2:
             return source[0], source[1], f"`{what}[0]`", f"`{what}[1]`"
+        if type(source).__name__.startswith("Iterable") and hasattr(source, "take"):
+            raise ValueError(
+                f"`{what}` is a stream; load the dataset whole, without `streaming=True`"
+            )
         raise ValueError(
             f"`{what}` must be a Hugging Face or PyTorch dataset, or a pair of images and labels, "
             f"got {shown(source)}"
@@ -203,22 +236,31 @@ class _Reader:
                 files = [row["bytes"] or _path(row["path"]) for row in rows]
                 stack.extend(files, pool)
         self.resized += stack.resized
+        self.encoded += 1
         return stack.images(), labels, *called
 
     def _torch(self, source: Any, what: str) -> tuple[ArrayLike, ArrayLike]:
-        names = getattr(source, "classes", None)
+        whole = source
+        while type(whole).__name__ == "Subset" and hasattr(whole, "dataset"):
+            whole = whole.dataset  # Which knows what the part is of.
+        names = getattr(whole, "classes", None)
         if self.class_names is None and isinstance(names, list | tuple):
             self.class_names = [str(name) for name in names]
-        if self.name is None and type(source).__name__ != "TensorDataset":
-            self.name = type(source).__name__
+        if self.name is None and type(whole).__name__ != "TensorDataset":
+            self.name = type(whole).__name__
         # Not by the iterator alone: those that count from zero for ever have a length.
         items = (source[i] for i in range(len(source))) if hasattr(source, "__len__") else source
+        if self._size is not None and hasattr(source, "__len__"):
+            check_memory(len(source) * self._size[0] * self._size[1] * 3)
         images, labels = [], []
         for i, item in enumerate(items):
             if not isinstance(item, tuple | list) or len(item) < 2:
                 raise ValueError(f"item {i} of {what} must be an image and a label")
             images.append(self._picture(item[0]))
-            labels.append(_label(item[1]))
+            labels.append(_label(item[1], f"item {i} of {what}"))
+            if images[-1].dtype == np.uint8 and images[-1].shape[:2] != images[0].shape[:2]:
+                pair = ((f"item {j} of {what}", images[j].shape) for j in (i, 0))
+                raise ValueError(other_sizes(*pair))
         return images, labels
 
     def _picture(self, image: Any) -> np.ndarray:
@@ -234,8 +276,13 @@ class _Reader:
         return array
 
 
-def _label(label: Any) -> Any:
-    return label if isinstance(label, str) else np.asarray(label).item()
+def _label(label: Any, name: str) -> Any:
+    if isinstance(label, str):
+        return label
+    array = np.asarray(label)
+    if array.size != 1:
+        raise ValueError(f"{name}: its label must be one class, got shape {array.shape}")
+    return array.item()
 
 
 def _path(path: str | None) -> pathlib.Path | None:

@@ -13,10 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stillhouse.data.archive import listed
-from stillhouse.data.arrays import as_labels, check_classes, size_name
+from stillhouse.data.arrays import as_labels, check_classes
 from stillhouse.data.dataset import Dataset, dataset_from_arrays
 from stillhouse.data.limits import check_unpacked
-from stillhouse.data.sources.decoding import ImageStack, decoding_pool
+from stillhouse.data.sources.decoding import (
+    ImageStack,
+    decoding_pool,
+    join_splits,
+    other_sizes,
+    with_channels,
+)
 from stillhouse.data.sources.naming import chosen_column, naming, resized_note, source_name
 from stillhouse.data.splitting import check_fraction
 
@@ -112,20 +118,17 @@ def load_parquet(
             parts.append((stack.images(), labels))
             resized += stack.resized
         for path, (images, _) in zip(files, parts, strict=True):
-            if images.shape[1:3] != parts[0][0].shape[1:3]:
-                raise ValueError(
-                    f"{path}: images must have one size: they are {size_name(images.shape[1:3])}, "
-                    f"those of {files[0].name} {size_name(parts[0][0].shape[1:3])}; to resize them "
-                    f"all give `image_size={size_name(parts[0][0].shape[1:3])}`"
-                )
+            size, first = images.shape[1:3], parts[0][0].shape[1:3]
+            if size != first:
+                sizes = other_sizes((path.name, size), (files[0].name, first))
+                raise ValueError(f"{folder}: {sizes}")
         arrays[f"x_{name}"] = _join([images for images, _ in parts])
         arrays[f"y_{name}"] = np.concatenate([labels for _, labels in parts])
-    if "test" in splits and arrays["x_train"].shape[1:3] == arrays["x_test"].shape[1:3]:
-        # One colour image makes both splits colour.
-        channels = max(x.shape[3] for x in (arrays["x_train"], arrays["x_test"]))
-        for name in ("x_train", "x_test"):
-            arrays[name] = _with_channels(arrays[name], channels)
     with naming(folder):
+        if "test" in splits:
+            called = (splits["train"][0].name, splits["test"][0].name)
+            joined = join_splits(arrays["x_train"], arrays["x_test"], called)
+            arrays["x_train"], arrays["x_test"] = joined
         return dataset_from_arrays(
             **arrays,
             name=source_name(folder),
@@ -273,8 +276,4 @@ def _label_array(column: pa.Array, first: int) -> np.ndarray:
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:
     channels = max(part.shape[3] for part in parts)
-    return np.concatenate([_with_channels(part, channels) for part in parts])
-
-
-def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    return images if images.shape[3] == channels else np.repeat(images, channels, axis=3)
+    return np.concatenate([with_channels(part, channels) for part in parts])

@@ -157,7 +157,7 @@ def test_images_stand_upright_as_their_exif_data_say(file_format, orientation, t
 
 def test_a_lying_image_among_upright_ones_is_of_another_size(encode):
     files = [encode(np.zeros((8, 12, 3), np.uint8)), turned(np.zeros((8, 12, 3), np.uint8), 6)]
-    with pytest.raises(ValueError, match="row 1 is 12x8, row 0 is 8x12; .*`image_size=8x12`"):
+    with pytest.raises(ValueError, match=r"row 1 is 12x8, row 0 is 8x12; .*`image_size=\(8, 12\)`"):
         stacked(files)
 
 
@@ -178,6 +178,11 @@ def test_an_image_far_larger_than_its_file_is_refused_before_it_is_decoded(encod
         decode_image(huge)
     with pytest.raises(ValueError, match="row 1 is 9000x9000, row 0 is 1x1"):
         stacked([encode(np.zeros((1, 1, 3), np.uint8)), huge])
+
+
+def test_a_size_to_which_memory_does_not_suffice_is_refused_before_anything_is_resized():
+    with pytest.raises(ValueError, match="takes 1,200.0 GB of memory"):
+        ImageStack(100_000, size=(2000, 2000))
 
 
 def test_fewer_and_more_images_than_announced_are_an_error(colour, encode):

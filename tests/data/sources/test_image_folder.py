@@ -71,7 +71,7 @@ def test_the_splits_may_be_named(pets):
 def test_mixed_sizes_are_refused_with_what_to_give_and_resized_if_it_is_given(pets):
     draw(pets / "train" / "dog" / "1.png", size=(9, 9))
     with pytest.raises(
-        ValueError, match="train/dog/1.png is 9x9, .*bird/0.webp is 6x5;.*`image_size=6x5`"
+        ValueError, match=r"train/dog/1.png is 9x9, .*bird/0.webp is 6x5;.*`image_size=\(6, 5\)`"
     ):
         load_image_folder(pets)
     dataset = load_image_folder(pets, image_size=(6, 5))

@@ -137,7 +137,7 @@ def test_every_list_of_layouts_has_those_of_medmnist_and_of_folders(tmp_path):
         load_dataset(tmp_path / "w.npz")
 
 
-@pytest.mark.parametrize("size", [8, "8x8", (8,), (8, 0), (8.0, 8), (True, 8)])
+@pytest.mark.parametrize("size", [8, "8x8", (8,), (8, 0), (8.0, 8), (True, 8), (10**6, 10**6)])
 def test_a_size_that_is_no_height_and_width_is_refused(tmp_path, size):
     with pytest.raises(ValueError, match="`image_size` must be .*, got"):
         load_dataset(tmp_path, image_size=size)

@@ -91,6 +91,14 @@ def test_a_hugging_face_dataset_gives_what_its_parquet_file_gives(images, tmp_pa
         dataset_from(renamed)
     dataset = dataset_from(renamed, image_column="photo", label_column="kind")
     assert (len(dataset.y_train), len(dataset.y_test)) == (19, 5)
+    smaller = hugging_face(datasets, images[24:, :4], LABELS[24:])
+    with pytest.raises(ValueError, match=r"`test` is 4x5, .*`train` is 6x5; .*=\(6, 5\)`"):
+        dataset_from(train, smaller)
+    assert dataset_from(train, smaller, image_size=(6, 5)).x_test.shape == (6, 6, 5, 3)
+    grey = hugging_face(datasets, images[24:, ..., 0], LABELS[24:])
+    assert dataset_from(train, grey).x_test.shape == (6, 6, 5, 3)
+    with pytest.raises(ValueError, match="`train` is a stream; load the dataset whole"):
+        dataset_from(train.to_iterable_dataset())
 
 
 def test_columns_of_arrays_of_a_hugging_face_dataset(images):
@@ -122,6 +130,21 @@ def test_pytorch_datasets_are_read_item_by_item(images):
     tensors = torch.utils.data.TensorDataset(
         torch.from_numpy(images[..., 0]), torch.from_numpy(LABELS)
     )
+    part = dataset_from(torch.utils.data.Subset(Pets(), range(15)))
+    assert (part.name, part.class_names) == ("Pets", ("a", "b", "c"))
+    pairs = [(images[0], 0), (images[1, :4], 1), (images[2], np.eye(3)[2])]
+
+    class Listed(Pets):
+        def __getitem__(self, i):
+            return pairs[i]
+
+    with pytest.raises(ValueError, match=r"item 1 of `train` is 4x5, .* give `image_size=\(6, 5\)"):
+        dataset_from(Listed())
+    pairs[1] = pairs[0]
+    with pytest.raises(
+        ValueError, match=r"item 2 of `train`: its label must be one class, .*\(3,\)"
+    ):
+        dataset_from(Listed())
     dataset = dataset_from(tensors, tensors)
     np.testing.assert_array_equal(dataset.x_train[..., 0], images[..., 0])
     assert dataset.x_train.dtype == np.uint8 and is_dataset(tensors)

@@ -118,11 +118,13 @@ def test_mixed_sizes_are_named(tmp_path, images, labels, write_parquet):
     with pytest.raises(ValueError, match=f"{train.name}: .*row 5 is 4x4, row 0 is 5x4"):
         load_parquet(tmp_path)
     write_parquet(train, images, labels)
-    with pytest.raises(ValueError, match="train-00001.*they are 4x4, those of train-00000.* 5x4"):
+    with pytest.raises(
+        ValueError, match="train-00001.* is 4x4, train-00000.* is 5x4; .*`image_size"
+    ):
         load_parquet(tmp_path)
     write_parquet(tmp_path / "train-00001-of-00002.parquet", images, labels)
     write_parquet(tmp_path / "test.parquet", images[:, :4], labels)
-    with pytest.raises(ValueError, match="`x_train` holds 5x4x3, `x_test` 4x4x3"):
+    with pytest.raises(ValueError, match=r"test.parquet is 4x4, train-0.* is 5x4; .*=\(5, 4\)`"):
         load_parquet(tmp_path)
 
 
