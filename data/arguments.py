@@ -25,6 +25,7 @@ _EXPECTED = {
     tuple: "a sequence of texts",
     collections.abc.Sequence: "a sequence of texts",
     collections.abc.Callable: "a function",
+    collections.abc.Mapping: "a dict",
     os.PathLike: "a path",
 }
 # What makes one, for who has its file or name.

@@ -94,16 +94,40 @@ class DistilledSet:
         return "\n  ".join(lines)
 
     def evaluate(self, dataset: Any = None, labels: Any = None, **settings: Any) -> Any:
-        """Return the scores on test images, as `stillhouse.evaluate` does."""
+        """Return the scores on test images.
+
+        Arguments and errors are those of `stillhouse.evaluate` behind the set.
+        """
         return _scoring().evaluate(self, dataset, labels, **settings)
 
     def predict(self, images: Any, **settings: Any) -> np.ndarray:
-        """Return what kernel ridge regression says of raw images, float64 `[n, k]`."""
+        """Return what kernel ridge regression says of raw images `[n, h, w, c]`, float64 `[n, k]`.
+
+        Args:
+            images: in the scale of the dataset.
+            **settings: `architecture`, `depth`, `kernel` and `regularisation` as for
+                `stillhouse.evaluate`, where they are not to be the set's own; `backend`, `threads`.
+
+        Raises:
+            ValueError: if the set carries no transform, or the images do not fit it.
+        """
         predictions: np.ndarray = _scoring().predict(self, images, **settings)
         return predictions
 
     def compare(self, dataset: Any = None, **settings: Any) -> Any:
-        """Return the scores by name, of this and of real sets of its size."""
+        """Return the scores by name, of this, of real sets of its size and of other sets.
+
+        Args:
+            dataset: as for `evaluate`, but with training images.
+            **settings: `others`, a dict of more distilled sets by name; `architecture`, `depth`,
+                `kernel`, `transform`, `regularisation`, `seed`, `backend` and `threads`.
+
+        Returns:
+            The scores of `distilled`, `random`, `kmeans`, `average` and the others, by one kernel.
+
+        Raises:
+            ValueError: if a set does not fit the dataset, or is no multiple of the classes.
+        """
         return _scoring().compare(self, dataset, **settings)
 
     @property

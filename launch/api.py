@@ -49,6 +49,9 @@ def distill(
     backend: str = "auto",
     threads: int | None = None,
     test_fraction: float | None = None,
+    image_size: tuple[int, int] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     name: str | None = None,
     class_names: Sequence[str] | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -78,6 +81,9 @@ def distill(
         threads: processor threads; None for all.
         test_fraction: the share of each class held out where there are no test images, by default
             0.2.
+        image_size: height and width to which the images of such a dataset are resized.
+        image_column: of a Hugging Face dataset; None for `image` or `img`.
+        label_column: of a Hugging Face dataset; None for `label`, `labels` or `fine_label`.
         name: what the card calls the dataset; None for its own name, or `arrays`.
         class_names: the names of the classes; by default their labels.
         out: the run folder, with checkpoints, log and curves: called again with the same arguments
@@ -109,6 +115,9 @@ def distill(
         name=name,
         class_names=class_names,
         test_fraction=test_fraction,
+        image_size=image_size,
+        image_column=image_column,
+        label_column=label_column,
     )
     for note in dataset.notes:
         if note != FLAT and isinstance(images, Dataset):

@@ -12,6 +12,7 @@ from stillhouse.data.archive import npz_names, read_npz
 from stillhouse.data.card import Card
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet, load, space_from_arrays
+from stillhouse.data.own_classes import in_own_order
 from stillhouse.data.recipes import KrrRecipe, Recipe, recipe_from_plain
 from stillhouse.data.transforms import Checked, Transform, fit_transform
 from stillhouse.kernels.spec import KernelSpec, Kind
@@ -100,7 +101,7 @@ def dataset_for(
             f"`--dataset`: {source} has {dataset.num_classes} classes, the labels of "
             f"{file} have {distilled.num_classes}"
         )
-    return dataset
+    return in_own_order(distilled, dataset)
 
 
 def kernel_for(asked: SetConfig, file: str, distilled: DistilledSet) -> KernelSpec:

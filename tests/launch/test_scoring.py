@@ -50,7 +50,10 @@ def test_predictions_are_those_that_are_scored(distilled, dataset, spots):
 def test_images_and_labels_that_do_not_fit_are_named_as_they_were_given(distilled, dataset):
     x, y = dataset.x_test, dataset.y_test
     assert distilled.evaluate(x, y) == distilled.evaluate((x, y))
+    names = np.array(dataset.class_names)
+    assert distilled.evaluate(x, names[y]) == distilled.evaluate(x, y)
     for given, says in [
+        ((x, np.full(len(y), "cow")), "`labels` must be names of the set's classes"),
         ((x, y[:5]), "`dataset` has 48 images, `labels` 5 labels"),
         (((x, y[:5]),), r"`dataset\[0\]` has 48 images, `dataset\[1\]` 5 labels"),
         ((x, y + 5), "`labels` must be classes 0 to 2"),
@@ -61,6 +64,8 @@ def test_images_and_labels_that_do_not_fit_are_named_as_they_were_given(distille
             distilled.evaluate(*given)
     with pytest.raises(ValueError, match="`dataset` must be a name or path, .*, got DistilledSet"):
         distilled.compare(distilled)
+    with pytest.raises(ValueError, match="`transform` is fitted on training images, and these are"):
+        distilled.evaluate(x, y, transform="zca")
     with pytest.raises(ValueError, match="`architecture` must be one of fc, .*, got Architecture$"):
         distilled.evaluate(dataset, architecture=sh.convnet(3))
 
@@ -89,6 +94,47 @@ def test_a_set_stands_beside_real_ones_of_its_size(distilled, dataset):
     assert scores["distilled"].accuracy > scores["random"].accuracy
 
 
+def test_sets_stand_beside_one_another(distilled, dataset):
+    whitened = sh.distill(dataset, architecture="fc", steps=4, transform="zca")
+    scores = distilled.compare(dataset, others={"again": distilled, "whitened": whitened})
+    assert list(scores)[4:] == ["again", "whitened"]
+    assert scores["again"] == scores["distilled"]
+    assert scores["whitened"] == whitened.evaluate(dataset)
+    bare = sh.DistilledSet(whitened.images, whitened.labels)
+    same = bare.compare(dataset, architecture="fc", transform="zca", others={"own": distilled})
+    assert (same["distilled"], same["own"]) == (scores["whitened"], scores["distilled"])
+    for others, says in [
+        ([whitened], "`others` must be a dict, got"),
+        ({"random": whitened}, r"`others\['random'\]` has a name that is taken"),
+        ({"a": 3}, r"`others\['a'\]` must be a DistilledSet, got 3"),
+        ({"a": bare}, r"`others\['a'\]` carries no transform; give transform=none"),
+        ({"a": sh.DistilledSet(np.ones((2, 5, 5)), np.eye(2))}, "has images of 5 x 5 x 1 in 2"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            distilled.compare(dataset, others=others)
+
+
+def test_a_set_without_a_kernel_of_its_own_may_be_read_by_one(distilled, dataset):
+    kernel = {"architecture": "fc", "depth": 1}
+    bare = sh.DistilledSet(distilled.images, distilled.labels, distilled.transform)
+    with pytest.raises(ValueError, match="does not say what network .*; give architecture, such"):
+        bare.predict(dataset.x_test)
+    np.testing.assert_array_equal(
+        bare.predict(dataset.x_test, **kernel), distilled.predict(dataset.x_test)
+    )
+    assert bare.compare(dataset, **kernel) == distilled.compare(dataset)
+
+
+def test_test_images_of_other_libraries_are_scored_all(distilled, dataset):
+    datasets = pytest.importorskip("datasets", reason="Hugging Face's datasets is not installed")
+    features = datasets.Features(
+        image=datasets.Array2D((6, 6), "uint8"), label=datasets.ClassLabel(names=["2", "1", "0"])
+    )
+    columns = {"image": list(dataset.x_test[..., 0]), "label": (2 - dataset.y_test).tolist()}
+    test = datasets.Dataset.from_dict(columns, features=features)
+    assert distilled.evaluate(test) == distilled.evaluate(dataset)
+
+
 def test_images_of_another_scale_or_shape_are_refused(distilled, dataset):
     with pytest.raises(ValueError, match="lie in 0 to .*: multiply them by 255"):
         distilled.predict(dataset.x_test / 255.0)
@@ -97,7 +143,7 @@ def test_images_of_another_scale_or_shape_are_refused(distilled, dataset):
     with pytest.raises(ValueError, match="the set of"):
         distilled.evaluate(sh.dataset_from((np.random.rand(20, 5, 5), np.arange(20) % 3)))
     bare = sh.DistilledSet(distilled.images, distilled.labels)
-    with pytest.raises(ValueError, match="carries no transform and network"):
+    with pytest.raises(ValueError, match="carries no transform, so it predicts nothing"):
         bare.predict(dataset.x_test)
 
 
