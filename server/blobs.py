@@ -7,8 +7,9 @@ import numpy as np
 from stillhouse.data.pixel_images import Images, PixelImages
 from stillhouse.data.wire import digest, pack
 
-# A blob that is no larger comes with the task that needs it.
-MOST_ENCLOSED_BYTES = 2**15
+# A blob that is no larger comes with the task that needs it: a call which asks for it would cost
+# the server more than its bytes do.
+MOST_ENCLOSED_BYTES = 2**18
 
 
 class BlobStore:

@@ -39,7 +39,7 @@ def test_a_worker_gets_tasks_as_plain_values_and_hands_them_in(house):
 
 
 def test_small_arrays_come_with_the_first_task_that_needs_them_and_large_ones_never(make_house):
-    small, large = np.zeros((4, 8, 8, 1), np.float32), np.zeros((200, 8, 8, 1), np.float32)
+    small, large = np.zeros((4, 8, 8, 1), np.float32), np.zeros((1100, 8, 8, 1), np.float32)
     house = make_house(tasks=[Task(KernelBlock(KernelSpec(fc(1))), (small, large))] * 2)
     worker = house.service.register(house.info)["worker"]
     first, second = house.service.lease(worker, 2)["tasks"]
