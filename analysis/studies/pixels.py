@@ -36,7 +36,8 @@ class Spread:
         low: the smallest value.
         high: the largest.
         outside: the share of values outside the real range.
-        density: of values, in units of the real range: one for each bin.
+        density: of values, in units of the real range: one for each bin. Beyond the bins are two in
+            a thousand at most.
         p: of a two-sided Mann-Whitney test of the shares outside, image by image, against those of
             real images; None for these.
     """
@@ -74,7 +75,8 @@ def compute(materials: Materials) -> Table:
     most = min(materials.most_per_class, max(1, _REAL_IMAGES // materials.dataset.num_classes))
     real = materials.dataset.x_train[materials.real_rows(most, "pixels")].astype(np.float32)
     shown = {one.name: one.images for one in materials.sets}
-    # All but the most extreme thousandth of each set has its place.
+    # The most extreme thousandths of each set are not shown: a few values would stretch the axis,
+    # and put into the last bin they would look like many there.
     ends = [np.percentile(images, [0.1, 99.9]) for images in shown.values()]
     first = min(low, *(float(end[0]) for end in ends))
     last = max(high, *(float(end[1]) for end in ends))
@@ -90,7 +92,7 @@ def compute(materials: Materials) -> Table:
         p = None
         if images is not real:
             p = float(stats.mannwhitneyu(share, outside_real, alternative="two-sided").pvalue)
-        counts, _ = np.histogram(np.clip(images, edges[0], edges[-1]), edges)
+        counts, _ = np.histogram(images, edges)
         density = counts / images.size / np.diff(edges) * (high - low)
         ends = float(images.min()), float(images.max())
         return Spread(name, *ends, float(share.mean()), tuple(density.tolist()), p)
