@@ -189,13 +189,12 @@ class Processes:
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
         self._started = []
 
-    def start(self, *arguments, first="", program=ENTRY, anew=False, within=()):
+    def start(self, *arguments, first="", anew=False, within=()):
         """Start a command.
 
         Args:
             *arguments: the command's.
             first: what its process does before.
-            program: what it is in the end.
             anew: import everything in it, as what comes first would have no effect otherwise.
             within: what starts it in its stead, such as in another network.
         """
@@ -204,7 +203,7 @@ class Processes:
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         arguments = [str(argument) for argument in arguments]
         output.touch()
-        program = f"{first}\n{program}"
+        program = f"{first}\n{ENTRY}"
         # JAX reads it when it is imported.
         anew = anew or environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "1"
         if not (anew or within):
