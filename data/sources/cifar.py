@@ -130,7 +130,7 @@ def _class_names(path: pathlib.Path, layout: _Layout) -> list[str] | None:
         names = _dict(path).get(layout.keys[1])
         if not isinstance(names, list):
             raise ValueError(f"no list `{layout.keys[1]}`")
-        return [str(name) for name in names]
+        return [_text(name) for name in names]
 
 
 def _dict(path: pathlib.Path) -> dict[str, Any]:
