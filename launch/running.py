@@ -14,6 +14,7 @@ from stillhouse.data.archive import write_npz
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.distilled import load_distilled, space_arrays
 from stillhouse.data.printing import printable
+from stillhouse.data.recipes import KrrRecipe
 from stillhouse.data.transforms import Transform
 from stillhouse.launch.errors import (
     BAD_INPUT,
@@ -235,12 +236,25 @@ def _draw(job: Job) -> None:
 
 def _say_if_worse(job: Job, result: Mapping[str, Any]) -> None:
     """Say of a run that its images predict worse in the end than those it began with."""
-    first = next(iter(read_metrics(job.folder.metrics)), {})
+    records = read_metrics(job.folder.metrics)
+    first = next(iter(records), {})
     began, ended = first.get("test_accuracy"), result["test_accuracy"]
-    if first.get("step") == 0 and began is not None and ended < began:
+    steps = [record for record in records if {"loss", "accuracy"} <= record.keys()]
+    what = None
+    if first.get("step") == 0 and began is not None:
+        if ended < began:
+            what = f"test accuracy {began:.4f} before the first step, {ended:.4f} now"
+    # Where it was not scored then. Batches vary, in one of the two or by a little.
+    elif isinstance(job.config.own.recipe(), KrrRecipe) and steps:
+        (loss, accuracy), (later, found) = (
+            (record["loss"], record["accuracy"]) for record in (steps[0], steps[-1])
+        )
+        if later > 1.1 * loss and found < accuracy:
+            what = f"loss {loss:.4g} of the first step's batch, {later:.4g} of the last one's"
+    if what is not None:
         print(
-            f"note: it ended worse than it began: test accuracy {began:.4f} before the first step, "
-            f"{ended:.4f} now; try a lower --learning_rate, --decay or a larger --target_batch",
+            f"note: it ended worse than it began: {what}; try a lower --learning_rate, --decay or "
+            "a larger --target_batch",
             file=sys.stderr,
         )
 

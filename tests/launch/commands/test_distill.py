@@ -286,6 +286,9 @@ def test_an_unfinished_run_can_be_looked_at(stillhouse, spots, tmp_path, monkeyp
 def test_a_run_that_ends_worse_than_it_began_says_so(stillhouse, spots):
     worse = (f"--dataset={spots}", "--architecture=fc", "--steps=3", "--learning_rate=30")
     assert "note: it ended worse than it began" in stillhouse("distill", *worse, "--out=a").err
+    # Where it was not scored in the beginning, its losses say it.
+    error = stillhouse("distill", *worse, "--eval_every=0", "--out=c").err
+    assert "note: it ended worse than it began: loss 0." in error
     assert "worse" not in stillhouse("distill", *worse[:2], "--steps=12", "--out=b").err
 
 
