@@ -5,6 +5,7 @@ which name neither the argument nor what was expected.
 """
 
 import collections.abc
+import dataclasses
 import functools
 import inspect
 import numbers
@@ -68,6 +69,18 @@ def check_arguments(function: Callable[P, R]) -> Callable[P, R]:
         return function(*bound.args, **bound.kwargs)
 
     return call
+
+
+def check_fields(record: Any) -> None:
+    """Check the fields of a frozen dataclass by their annotations, as `check_arguments` does.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    hints = typing.get_type_hints(type(record))
+    for field in dataclasses.fields(record):
+        value = of_hint(f"`{field.name}`", getattr(record, field.name), hints[field.name])
+        object.__setattr__(record, field.name, value)
 
 
 def of_hint(name: str, value: Any, hint: Any) -> Any:

@@ -6,6 +6,7 @@ The file is an uncompressed `.npz` with `images` float32 `[s, h, w, c]` and `lab
 """
 
 import dataclasses
+import errno
 import os
 import sys
 from pathlib import Path
@@ -280,6 +281,10 @@ def load_distilled(path: str | os.PathLike[str], *, max_bytes: int | None = None
         ImportError: if it is a file of PyTorch, and torch is not installed.
         OSError: if the file is missing or cannot be read.
     """
+    if os.path.isdir(path):
+        raise IsADirectoryError(
+            errno.EISDIR, "a folder; `load` finds the set in the folder of a run", os.fspath(path)
+        )
     if Path(path).suffix in ENDINGS:
         return _foreign(path, read_torch_set(Path(path), max_bytes=max_bytes))
     names = npz_names(path)

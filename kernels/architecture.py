@@ -20,19 +20,26 @@ _B_STD = 0.1
 
 
 def _check_stds(layer: "Conv | Dense") -> None:
+    """Check the deviations of a layer, and keep them as Python's numbers, which JSON has."""
     name = type(layer).__name__
     if not (_is_finite(layer.W_std) and layer.W_std > 0):
         raise ValueError(f"`W_std` of {name} must be a positive number, got {layer.W_std!r}")
     if not (_is_finite(layer.b_std) and layer.b_std >= 0):
         raise ValueError(f"`b_std` of {name} must be zero or positive, got {layer.b_std!r}")
+    for field in ("W_std", "b_std"):
+        object.__setattr__(layer, field, float(getattr(layer, field)))
 
 
 def _is_finite(value: object) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
-def _check_window(name: str, window: tuple[int, int]) -> None:
-    if len(window) != 2 or any(type(k) is not int or k < 1 for k in window):
+def _check_window(name: str, window: Any) -> None:
+    if (
+        not isinstance(window, tuple | list)
+        or len(window) != 2
+        or any(type(k) is not int or k < 1 for k in window)
+    ):
         raise ValueError(f"`window` of {name} must be two positive integers, got {window}")
 
 
@@ -123,6 +130,9 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        layers: Any = self.layers
+        if not isinstance(layers, Sequence):
+            raise ValueError(f"`layers` must be a sequence of layers, got {layers!r}")
         object.__setattr__(self, "layers", tuple(self.layers))
         names = [type(layer).__name__ for layer in self.layers]
         readouts = [i for i, name in enumerate(names) if name in ("Flatten", "GlobalAvgPool")]
@@ -218,7 +228,7 @@ def _layer_from_dict(entry: dict[str, Any]) -> Layer:
 
 def fc(depth: int, *, W_std: float = _W_STD, b_std: float = _B_STD) -> Architecture:
     """Return a fully connected network with `depth` hidden layers (FC1 is `fc(1)`)."""
-    _check_depth("fc", depth)
+    depth = _checked_depth("fc", depth)
     hidden = (Dense(W_std, b_std), Relu()) * depth
     return Architecture((Flatten(), *hidden, Dense(W_std, b_std)))
 
@@ -232,7 +242,7 @@ def conv(
     global_pool: bool = False,
 ) -> Architecture:
     """Return `depth` convolutions without pooling (ConvVec3 is `conv(3)`)."""
-    _check_depth("conv", depth)
+    depth = _checked_depth("conv", depth)
     return _network((Conv(window, W_std, b_std), Relu()) * depth, W_std, b_std, global_pool)
 
 
@@ -262,7 +272,7 @@ def convnet(
         Nguyen, Novak, Xiao, Lee. Dataset Distillation with Infinitely Wide Convolutional
         Networks. NeurIPS 2021, https://arxiv.org/abs/2107.13034
     """
-    _check_depth("convnet", depth)
+    depth = _checked_depth("convnet", depth)
     layer = (Conv(window, W_std, b_std), Relu())
     blocks = (*layer, AvgPool(pool)) * depth
     return _network((*layer, *blocks) if prepend else blocks, W_std, b_std, global_pool)
@@ -276,10 +286,10 @@ def myrtle(depth: int, *, W_std: float = _W_STD, b_std: float = _B_STD) -> Archi
         https://arxiv.org/abs/2003.02237
     """
     stages = {5: (2, 1, 1), 7: (2, 2, 2), 10: (3, 3, 3)}
-    if depth not in stages:
+    if _checked_depth("myrtle", depth) not in stages:
         raise ValueError(f"`depth` of myrtle must be one of {sorted(stages)}, got {depth}")
     layer = (Conv((3, 3), W_std, b_std), Relu())
-    first, second, third = (layer * n for n in stages[depth])
+    first, second, third = (layer * n for n in stages[int(depth)])
     return _network((*first, AvgPool(), *second, AvgPool(), *third), W_std, b_std, True)
 
 
@@ -290,6 +300,7 @@ def _network(
     return Architecture((*image_layers, readout, Dense(W_std, b_std)))
 
 
-def _check_depth(name: str, depth: int) -> None:
-    if type(depth) is not int or depth < 1:
+def _checked_depth(name: str, depth: Any) -> int:
+    if isinstance(depth, bool) or not isinstance(depth, numbers.Integral) or depth < 1:
         raise ValueError(f"`depth` of {name} must be a positive integer, got {depth!r}")
+    return int(depth)

@@ -9,9 +9,10 @@ def checked_images(x: Any, name: str) -> np.ndarray:
     """Return images as an array of float32 or float64 in C order.
 
     Raises:
-        ValueError: if `x` is not `[n, h, w, c]` with at least one image, or is not finite.
+        ValueError: if `x` is not `[n, h, w, c]` with at least one image, not numbers, or not
+            finite.
     """
-    array = np.asarray(x)
+    array = _numbers(x, name)
     if array.ndim != 4 or 0 in array.shape:
         raise ValueError(
             f"`{name}` must be images [n, h, w, c] with at least one of each, "
@@ -43,7 +44,7 @@ def checked_cotangent(cotangent: Any, shape: tuple[int, int], dtype: np.dtype) -
     Raises:
         ValueError: if it has another shape, or is not finite.
     """
-    array = np.asarray(cotangent, dtype=dtype)
+    array = _numbers(cotangent, "cotangent").astype(dtype, copy=False)
     if array.shape != shape:
         raise ValueError(f"`cotangent` must have the block's shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
@@ -51,8 +52,24 @@ def checked_cotangent(cotangent: Any, shape: tuple[int, int], dtype: np.dtype) -
     return array
 
 
+def _numbers(value: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # NumPy's own, of rows that differ in length.
+        raise ValueError(f"`{name}` must be an array, got rows that differ in length") from error
+    # Types of other libraries, such as bfloat16, are of the kind V.
+    if array.dtype.kind not in "uifbV":
+        raise ValueError(f"`{name}` must hold real numbers, got an array of {array.dtype}")
+    return array
+
+
 def checked_wrt(wrt: tuple[int, ...]) -> tuple[int, ...]:
     """Return `wrt`, if it names the inputs 0 and 1 only, each at most once."""
-    if not wrt or any(i not in (0, 1) for i in wrt) or len(set(wrt)) != len(wrt):
+    if (
+        not isinstance(wrt, tuple | list)
+        or not wrt
+        or any(i not in (0, 1) for i in wrt)
+        or len(set(wrt)) != len(wrt)
+    ):
         raise ValueError(f"`wrt` must be (0,), (1,) or (0, 1), got {wrt}")
     return tuple(wrt)

@@ -43,7 +43,7 @@ def distill(
     *,
     ipc: int = 1,
     method: str = "kip",
-    init: str = "real",
+    init: str | os.PathLike[str] = "real",
     transform: str = "standardise",
     seed: int = 0,
     backend: str = "auto",
@@ -129,7 +129,7 @@ def distill(
             _check_known(method, settings)
             config = DistillConfig(
                 data=DataConfig(dataset.name, transform),
-                support=SupportConfig(ipc, init=init),
+                support=SupportConfig(ipc, init=os.fspath(init)),
                 method=MethodConfig(method, seed),
                 own=method_for(method, **settings),
                 compute=ComputeConfig(backend, threads),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments
 from stillhouse.data.pixel_images import PixelImages
 from stillhouse.kernels.kernel import Kernel
 from stillhouse.kernels.spec import KernelSpec
@@ -57,6 +58,7 @@ class LocalComputer(TiledComputer):
         elements: the kernel elements computed so far; the backward pass counts like a forward one.
     """
 
+    @check_arguments
     def __init__(
         self,
         backend: str = "auto",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments, shown
 from stillhouse.data.batches import TargetBatches
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.methods.algorithm import Interrupted, Support
@@ -26,6 +27,7 @@ class Scores:
     mse: float
 
 
+@check_arguments
 def evaluate_krr(
     computer: KernelComputer,
     spec: KernelSpec,
@@ -51,6 +53,9 @@ def evaluate_krr(
         ValueError: if shapes do not agree or there is no chunk.
         FloatingPointError: if the kernel or the predictions are not finite.
     """
+    if not hasattr(computer, "gram"):
+        got = shown(computer)
+        raise ValueError(f"`computer` must compute kernels, as `LocalComputer()` does, got {got}")
     weights = krr_weights(computer.gram(spec, images), labels, regularisation=regularisation)
     count, correct, squares = 0, 0, 0.0
     for x, y in chunks:

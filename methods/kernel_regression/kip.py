@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from stillhouse.data.arguments import check_arguments, of_hint
 from stillhouse.data.batches import TargetBatches
 from stillhouse.data.pixel_images import Images
 from stillhouse.data.sampling import rng_for
@@ -44,11 +45,14 @@ class KipConfig(RegressionConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "specs", tuple(self.specs))
-        if not self.specs:
+        specs = self.specs if isinstance(self.specs, tuple | list) else (self.specs,)
+        object.__setattr__(self, "specs", tuple(specs))
+        if not specs:
             raise ValueError("`specs` must hold at least one kernel, got none")
+        for spec in specs:
+            of_hint("`specs`", spec, KernelSpec)
         super().__post_init__()
-        if type(self.seed) is not int or self.seed < 0:
+        if self.seed < 0:
             raise ValueError(f"`seed` must be a whole number, 0 or more, got {self.seed!r}")
 
     def spec_of_step(self, step: int) -> KernelSpec:
@@ -73,6 +77,7 @@ class StepMetrics:
     spec: KernelSpec
 
 
+@check_arguments
 def initial_state(
     config: KipConfig,
     images: np.ndarray,
@@ -96,6 +101,7 @@ def initial_state(
     return state
 
 
+@check_arguments
 def kip_step(
     config: KipConfig,
     state: SupportState,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
+from stillhouse.data.arguments import of_hint
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.transforms import Transform
@@ -46,7 +47,7 @@ class LabelSolver:
     """
 
     def __init__(self, K_ss: np.ndarray, num_classes: int, *, regularisation: float = 1e-6) -> None:
-        if num_classes < 1:
+        if of_hint("`num_classes`", num_classes, int) < 1:
             raise ValueError(f"`num_classes` must be positive, got {num_classes}")
         self._factor = np.asfortranarray(ridge_factor(K_ss, regularisation)[0])
         self._gram = np.zeros(K_ss.shape)

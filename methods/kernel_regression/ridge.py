@@ -17,6 +17,8 @@ import jax.scipy.linalg
 import numpy as np
 import scipy.linalg
 
+from stillhouse.data.arguments import check_arguments
+
 # `enable_x64` left `jax.experimental` for `jax` in JAX 0.8.
 _X64_HOME: ModuleType = jax if hasattr(jax, "enable_x64") else jax.experimental
 
@@ -127,6 +129,7 @@ def krr_weights(K_ss: np.ndarray, y_s: np.ndarray, *, regularisation: float = 1e
     return scipy.linalg.cho_solve(factor, _f64(y_s))
 
 
+@check_arguments
 def krr_predict(
     K_ss: np.ndarray, K_xs: np.ndarray, y_s: np.ndarray, regularisation: float = 1e-6
 ) -> np.ndarray:
@@ -142,6 +145,8 @@ def krr_predict(
         ValueError: if the shapes do not agree, `regularisation` is negative or a label not finite.
         FloatingPointError: if K_ss with its ridge is not finite or not positive definite.
     """
+    K_ss, K_xs, y_s = map(np.asarray, (K_ss, K_xs, y_s))
+    _check_support(K_ss, regularisation)
     _check_cross("K_xs", K_xs, len(K_ss))
     return _f64(K_xs) @ krr_weights(K_ss, y_s, regularisation=regularisation)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import optax
 
+from stillhouse.data.arguments import check_fields
 from stillhouse.methods.algorithm import NonFiniteStepError
 from stillhouse.methods.coordinates import COORDINATES, in_coordinates
 from stillhouse.methods.corruption import Corruption
@@ -49,6 +50,7 @@ class RegressionConfig:
     corruption: Corruption = Corruption()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"`learning_rate` must be positive, got {self.learning_rate}")
         if self.decay_steps is not None and self.decay_steps < 1:

@@ -72,6 +72,7 @@ def test_arguments_that_python_itself_refuses_name_the_function():
         double(3, colour=1)
 
 
+SPEC, X = sh.KernelSpec(sh.fc(1)), np.ones((2, 2, 2, 1))
 PUBLIC = [
     (name, parameter)
     for name in sh.__all__
@@ -93,6 +94,9 @@ def test_each_argument_of_a_public_function_is_checked(name, parameter):
     # In order: what stands before it is right.
     right = {"kind": "none", "path": "x.npz", "source": "digits"}
     right["distilled"] = sh.DistilledSet(np.ones((2, 2, 2)), np.eye(2))
+    right["spec"] = sh.KernelSpec(sh.fc(1))
+    right["config"] = sh.KipConfig(specs=right["spec"])
+    right["state"] = sh.initial_state(right["config"], np.ones((2, 2, 2, 1)), np.eye(2))
     given = {key: right.get(key, value) for key, value in required.items()}
     with pytest.raises(ValueError, match=f"`{parameter.name}` must be .*, got object$"):
         function(**{**given, parameter.name: object()})
@@ -102,3 +106,37 @@ def test_the_public_functions_for_data_and_sets_are_among_them():
     names = {name for name, _ in PUBLIC}
     assert {"dataset_from", "dataset_from_arrays", "distill", "evaluate", "fit_transform"} <= names
     assert {"load", "load_dataset", "load_distilled", "save_distilled"} <= names
+    assert {"evaluate_krr", "initial_state", "kip_step", "krr_predict"} <= names
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: sh.convnet(2.0), "`depth` of convnet must be a positive integer, got 2.0"),
+        (lambda: sh.conv(2, window=3), "`window` of Conv must be two positive integers, got 3"),
+        (lambda: sh.Architecture(3), "`layers` must be a sequence of layers, got 3"),
+        (lambda: sh.myrtle([5]), "`depth` of myrtle must be a positive integer"),
+        (lambda: sh.KipConfig(specs=3), "`specs` must be a KernelSpec, got 3"),
+        (lambda: sh.KipConfig(specs=sh.fc(1)), "`specs` must be a KernelSpec, got Architecture"),
+        (lambda: sh.KipConfig(specs=SPEC, learning_rate="a"), "`learning_rate` must be a number"),
+        (lambda: sh.KipConfig(specs=SPEC, seed=1.5), "`seed` must be a whole number, got 1.5"),
+        (lambda: sh.LocalComputer(3), "`backend` must be a text, got 3"),
+        (lambda: sh.LabelSolver(np.eye(3), "a"), "`num_classes` must be a whole number, got 'a'"),
+        (lambda: sh.krr_predict(1, 2, 3), "`K_ss` must be a square matrix"),
+        (lambda: sh.evaluate_krr(3, SPEC, X, X, []), "`computer` must compute kernels, .* got 3"),
+        (lambda: sh.kernel(SPEC).gram(X.astype(str)), "`x` must hold real numbers, got"),
+        (lambda: sh.kernel(SPEC).block(X, [[1], [1, 2]]), "`x2` must be an array, got rows"),
+        (lambda: sh.kernel(SPEC).gram_vjp(X, "a"), "`cotangent` must hold real numbers"),
+        (lambda: sh.kernel(SPEC).vjp(X, X, np.eye(2), wrt=1), r"`wrt` must be \(0,\), .* got 1"),
+    ],
+)
+def test_kernels_and_regression_name_what_is_wrong_too(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_scalars_of_numpy_are_numbers_to_architectures():
+    network = sh.convnet(np.int64(2), W_std=np.float32(1.5))
+    assert network == sh.convnet(2, W_std=1.5)
+    assert network.to_json() == sh.convnet(2, W_std=1.5).to_json()
+    assert sh.KipConfig(specs=SPEC, seed=np.int64(3), learning_rate=np.float32(0.5)).seed == 3

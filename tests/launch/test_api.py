@@ -111,6 +111,8 @@ def test_scalars_of_numpy_are_numbers(spots_arrays):
         ({"test_fraction": "a"}, "`test_fraction` must be a number, got 'a'"),
         ({"transform": "zca:norm=no"}, "`transform` must be made of known parts"),
         ({"architecture": sh.convnet(3)}, "`architecture` must be one of .*, got Architecture$"),
+        ({"init": 3}, "`init` must be a path, got 3"),
+        ({"image_size": (4, 4)}, "`image_size` has no meaning for arrays"),
         ({"name": 3}, "`name` must be a text, got 3"),
         ({"class_names": "abc"}, "`class_names` must be a sequence of texts, got 'abc'"),
         ({"on_progress": 3}, "`on_progress` must be a function, got 3"),
@@ -126,6 +128,15 @@ def test_a_wrong_type_or_value_names_the_argument(spots_arrays, tmp_path, wrong,
     with pytest.raises(ValueError, match=says):
         sh.distill(*spots_arrays, **settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_to_start_from_may_be_a_path(spots_arrays, tmp_path):
+    first = sh.distill(*spots_arrays, **SMALL)
+    first.save(tmp_path / "first.npz")
+    again = sh.distill(*spots_arrays, init=tmp_path / "first.npz", **SMALL)
+    assert again.images.tobytes() != first.images.tobytes()
+    with pytest.raises(IsADirectoryError, match="a folder; `load` finds the set in the folder"):
+        sh.load_distilled(tmp_path)
 
 
 def test_an_architecture_is_no_kernel():
