@@ -267,7 +267,8 @@ def test_an_unfinished_run_can_be_looked_at(stillhouse, spots, tmp_path, monkeyp
 
     monkeypatch.setattr(module.StopSignals, "asked", stop)
     assert stillhouse("distill", *flags, "--steps=50", "--out=run").code != 0
-    for command, flag in (("evaluate", "--json"), ("show", "--out=a.png")):
+    looks = (("evaluate", "--json"), ("show", "--out=a.png"), ("report", "--kernels=own"))
+    for command, flag in looks:
         done = stillhouse(command, "run", flag)
         assert done.code == 0, done.err
         assert "run is not finished; this is its checkpoint of step" in done.err
