@@ -35,9 +35,9 @@ lint:
 	  cd "$$venv/typecheck" && \
 	  "$$venv/bin/python" -m mypy --config-file "$(CURDIR)/pyproject.toml" -p stillhouse
 
-# Files of tests run side by side, in the order of tests/conftest.py, one more than there are cores,
-# since some wait for processes; TESTERS=0 runs all of them one after another.
-TESTERS = $$(($$(nproc) + 1))
+# Files of tests run side by side, one to a core, in the order of tests/conftest.py; TESTERS=0 runs
+# all of them one after another.
+TESTERS = auto
 
 test: lint
 	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadgroup \

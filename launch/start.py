@@ -17,6 +17,7 @@ def start() -> int:
     """Run the command of this process, and return its exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # And is not ignored.
         signal.signal(signal.SIGINT, _leave)
+        sys.unraisablehook = _pass_over
     from stillhouse.launch.main import main
 
     return main()
@@ -31,6 +32,13 @@ def ready() -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     os.write(2, b"stillhouse: error: interrupted\n")
     os._exit(_INTERRUPTED)
+
+
+def _pass_over(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Say what Python passes over, such as an error in a callback; but Ctrl-C counts there too."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        _leave(signal.SIGINT, None)
+    sys.__unraisablehook__(unraisable)
 
 
 if __name__ == "__main__":

@@ -64,12 +64,12 @@ def pytest_runtest_protocol() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def ports() -> Iterator[int]:
-    """Ports one after another, below those that a system gives to whoever connects.
+    """Ports one after another: above Ray's, below those that a system gives to whoever connects.
 
     One of the system's may be somebody's by the time that a server of a test begins there.
     """
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    own = range(12_000 + 2_000 * number, 14_000 + 2_000 * number)
+    own = range(20_000 + 2_000 * number, 22_000 + 2_000 * number)
     return itertools.islice(itertools.cycle(own), random.Random().randrange(len(own)), None)
 
 

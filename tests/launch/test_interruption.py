@@ -128,3 +128,15 @@ def test_ctrl_c_counts_from_the_first_moment(tmp_path, delay):
         process.kill()
     assert process.returncode == 130, errors
     assert b"Traceback" not in errors
+
+
+def test_ctrl_c_counts_where_python_would_pass_over_it():
+    """As in a callback of the collector; JAX has one."""
+    program = (
+        "import gc, signal, sys; from stillhouse.launch import main, start\n"
+        "main.main = lambda: (start.ready(), gc.callbacks.append(pressed), gc.collect())\n"
+        "def pressed(*_): signal.raise_signal(signal.SIGINT)\n"
+        "start.start()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (130, b"stillhouse: error: interrupted\n")
