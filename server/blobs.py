@@ -1,6 +1,7 @@
 """Bytes under the hash of their content, and the shared arrays of tasks among them."""
 
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class BlobStore:
     def get(self, name: str) -> bytes | None:
         """Return the bytes of a hash; None if they are not there, or not any more."""
         return self._blobs.get(name)
+
+    def get_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of these hashes, as far as they are there."""
+        found = {name: self.get(name) for name in names}
+        return {name: data for name, data in found.items() if data is not None}
 
     def release(self, name: str) -> None:
         """Need bytes once less.

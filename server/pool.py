@@ -84,7 +84,8 @@ class WorkerPool:
         self._blobs = blobs
         self._should_stop = should_stop
         self._offers: dict[str, Offer] = {}
-        self._kinds: dict[Hashable, int] = {}
+        # By a number: the hash of a program takes its time, and a kind is looked up often.
+        self._kinds: dict[Hashable, int] = collections.defaultdict(itertools.count().__next__)
         self._changed = threading.Condition()
         self._closed = False
         self._tick_after = min(_POLL_SECONDS, self.heartbeat / 4)
@@ -174,8 +175,7 @@ class WorkerPool:
         """Return the blobs of these hashes that are there."""
         with self._scheduling() as scheduler:
             scheduler.hear(worker)
-        blobs = {name: self._blobs.get(name) for name in names}
-        return {name: data for name, data in blobs.items() if data is not None}
+        return self._blobs.get_all(names)
 
     def complete(self, worker: str, task_id: str, packed: Sequence[bytes]) -> str:
         """Take the results of a task.
@@ -268,9 +268,8 @@ class WorkerPool:
         return ids
 
     def _record(self, task: Task, shared: tuple[str, ...], audited: bool) -> TaskRecord:
-        # By a number, as the hash of a program takes its time, and is asked for often.
-        kind = self._kinds.setdefault(task.program, len(self._kinds))
-        return TaskRecord(task.work, shared, kind, task.program.unit, audited)
+        program = task.program
+        return TaskRecord(task.work, shared, self._kinds[program], program.unit, audited)
 
     def _gather(self, ids: collections.deque[str], *, wait: bool) -> list[Arrays]:
         """Take the first of these tasks out, as far as they are done, and return their results."""
@@ -293,8 +292,8 @@ class WorkerPool:
 
     def _small(self, names: Sequence[str]) -> dict[str, bytes]:
         """Return of these blobs those that cost less than a call which asks for them."""
-        blobs = {name: self._blobs.get(name) for name in names}
-        return {n: b for n, b in blobs.items() if b is not None and len(b) <= MOST_ENCLOSED_BYTES}
+        blobs = self._blobs.get_all(names)
+        return {name: b for name, b in blobs.items() if len(b) <= MOST_ENCLOSED_BYTES}
 
     def _forget(self, ids: Sequence[str]) -> None:
         for id in ids:

@@ -110,7 +110,8 @@ class _Play:
         self._passes = list(passes)
         self._left: collections.deque[PlannedTask] = collections.deque()
         self._ahead: collections.deque[str] = collections.deque()
-        self._kinds: dict[Hashable, int] = {}
+        # By numbers, as a pool has them.
+        self._kinds: dict[Hashable, int] = collections.defaultdict(itertools.count().__next__)
         self._server = server
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
@@ -127,10 +128,6 @@ class _Play:
         self.bytes_up += up
         return self._server.answer(self.now, down, up)
 
-    def _kind(self, task: PlannedTask) -> int:
-        # By a number, as a pool has it: the hash of a program takes its time.
-        return self._kinds.setdefault(task.kind, len(self._kinds))
-
     def gather(self) -> None:
         """Take what is done, and submit as many tasks as a pool would."""
         for _ in self.scheduler.gather(self._ahead):
@@ -142,7 +139,9 @@ class _Play:
                 self._left.extend(self._passes.pop(0))
         room = min(self.scheduler.roster.tasks_ahead - len(self._ahead), len(self._left))
         planned = [self._left.popleft() for _ in range(room)]
-        records = [TaskRecord(task.work, tuple(task.blobs), self._kind(task)) for task in planned]
+        records = [
+            TaskRecord(task.work, tuple(task.blobs), self._kinds[task.kind]) for task in planned
+        ]
         for id, task in zip(self.scheduler.submit(records), planned, strict=True):
             self.tasks[id] = task
             self._ahead.append(id)

@@ -1,6 +1,7 @@
 """Blobs that a worker keeps, so that each travels once."""
 
 import collections
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +18,24 @@ def default_capacity(workers: int = 1) -> int:
         workers: how many share it.
     """
     return total_memory() // _SHARE // workers
+
+
+def blobs_of_task(
+    names: Sequence[str],
+    enclosed: Mapping[str, bytes],
+    fetch: Callable[[list[str]], Mapping[str, bytes]],
+) -> dict[str, bytes]:
+    """Return the blobs of these hashes: what came with the task, and of the rest what there is.
+
+    Args:
+        names: the hashes.
+        enclosed: the blobs that came with the task.
+        fetch: asks for others.
+    """
+    blobs = {name: enclosed[name] for name in names if name in enclosed}
+    if rest := [name for name in names if name not in enclosed]:
+        blobs |= fetch(rest)
+    return blobs
 
 
 class BlobCache:

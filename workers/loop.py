@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from stillhouse.methods.programs import Context
-from stillhouse.workers.cache import BlobCache, default_capacity
+from stillhouse.workers.cache import BlobCache, blobs_of_task, default_capacity
 from stillhouse.workers.compute import failure_kind, read_task
 from stillhouse.workers.connection import (
     Answer,
@@ -245,12 +245,14 @@ class _Worker:
         """
         found = {name: self._cache.get(name) for name in names}
         missing = [name for name, array in found.items() if array is None]
-        blobs = {name: enclosed[name] for name in missing if name in enclosed}
-        if to_fetch := [name for name in missing if name not in enclosed]:
-            blobs |= self._connection.ask("fetch", self._id, to_fetch)["blobs"]
+        blobs = blobs_of_task(missing, enclosed, self._fetch)
         found.update({n: self._cache.add(n, blobs[n]) for n in missing if n in blobs})
         shared = [found[name] for name in names]
         return None if any(x is None for x in shared) else shared  # type: ignore[return-value]
+
+    def _fetch(self, names: list[str]) -> dict[str, bytes]:
+        blobs: dict[str, bytes] = self._connection.ask("fetch", self._id, names)["blobs"]
+        return blobs
 
     def _hand_in(self, leased: Leased) -> None:
         """Give the server the results, or say what went wrong, and take what it has next.

@@ -18,6 +18,7 @@ from stillhouse.launch.jobs import AnyJob
 from stillhouse.methods.tasks import TaskFailedError
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.service import Service
+from stillhouse.workers.cache import blobs_of_task
 
 # One that is computed, and one that waits with its arrays on the way.
 _MOST = 2
@@ -251,10 +252,9 @@ class RayCrew:
         if answer["status"] == "refused":
             raise ValueError(answer["reason"])
         for entry in answer.get("tasks", ()):
-            enclosed = entry.pop("enclosed")
-            refs = self._blobs.refs(
-                entry["shared"], functools.partial(self._fetch, member, enclosed)
-            )
+            fetch = functools.partial(self._fetch, member)
+            get = functools.partial(blobs_of_task, enclosed=entry.pop("enclosed"), fetch=fetch)
+            refs = self._blobs.refs(entry["shared"], get)
             # A task whose arrays are gone was done by somebody else.
             if refs is not None:
                 member.calls[member.actor.run.remote(entry, *refs)] = entry["id"]
@@ -263,12 +263,8 @@ class RayCrew:
         if answer["status"] == "unknown":
             self._register(member)
 
-    def _fetch(
-        self, member: _Member, enclosed: dict[str, bytes], names: list[str]
-    ) -> dict[str, bytes]:
-        blobs = {name: enclosed[name] for name in names if name in enclosed}
-        if to_fetch := [name for name in names if name not in enclosed]:
-            blobs |= self._service.fetch(member.id, to_fetch).get("blobs", {})
+    def _fetch(self, member: _Member, names: list[str]) -> dict[str, bytes]:
+        blobs: dict[str, bytes] = self._service.fetch(member.id, names).get("blobs", {})
         return blobs
 
     def _hire(self) -> None:

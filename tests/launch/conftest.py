@@ -261,3 +261,44 @@ def processes(tmp_path):
     started = Processes(tmp_path)
     yield started
     assert started.end() == []
+
+
+def eventually(condition, what, seconds=PATIENCE, command=None):
+    """Wait until a condition holds, and return what it gives."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        if command is not None and command.process.poll() is not None:
+            raise AssertionError(f"ended before {what}:\n{command.said}")
+        time.sleep(0.02)
+    raise AssertionError(f"not {what} after {seconds} s\n{command.said if command else ''}")
+
+
+def steps_of(folder):
+    """How many steps a run has recorded."""
+    metrics = Path(folder) / "metrics.jsonl"
+    if not metrics.exists():
+        return 0
+    lines = metrics.read_text().splitlines()
+    return json.loads(lines[-1])["step"] if lines and lines[-1].endswith("}") else 0
+
+
+@pytest.fixture(name="steps_of")
+def steps_of_fixture():
+    return steps_of
+
+
+@pytest.fixture
+def wait_for_step():
+    """Wait until a run has come so far."""
+
+    def wait(command, folder, step):
+        eventually(lambda: steps_of(folder) >= step, f"at step {step}", command=command)
+
+    return wait
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture():
+    return eventually

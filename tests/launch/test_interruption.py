@@ -10,7 +10,6 @@ import pytest
 
 from stillhouse.launch.main import main
 
-ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 RUN = (
     *("distill", "--dataset=digits", "--architecture=fc", "--steps=300", "--target_batch=200"),
     "--eval_every=40",
@@ -49,24 +48,14 @@ def again(start):
     return run
 
 
-def wait_for_steps(process, folder, steps):
-    """Wait until so many steps are recorded."""
-    ends = time.monotonic() + PATIENCE
-    while time.monotonic() < ends:
-        metrics = folder / "metrics.jsonl"
-        if metrics.exists() and metrics.read_bytes().count(b"\n") > steps:
-            return
-        assert process.process.poll() is None, process.said
-        time.sleep(0.005)
-    raise AssertionError(f"no {steps} steps after {PATIENCE} s")
-
-
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
 )
-def test_stopped_by_a_signal_it_goes_on(start, again, tmp_path, whole, bits, number, code):
+def test_stopped_by_a_signal_it_goes_on(
+    start, again, wait_for_step, tmp_path, whole, bits, number, code
+):
     folder, process = tmp_path / "run", start()
-    wait_for_steps(process, folder, 60)
+    wait_for_step(process, folder, 60)
     process.send(number)
     assert process.wait() == code
     assert not (folder / "result.json").exists()
@@ -77,11 +66,11 @@ def test_stopped_by_a_signal_it_goes_on(start, again, tmp_path, whole, bits, num
     assert bits(folder) == whole
 
 
-def test_killed_again_and_again_it_goes_on(start, again, tmp_path, whole, bits):
+def test_killed_again_and_again_it_goes_on(start, again, wait_for_step, tmp_path, whole, bits):
     folder = tmp_path / "run"
     for steps in (5, 90, 170):
         process = start()
-        wait_for_steps(process, folder, steps)
+        wait_for_step(process, folder, steps)
         process.send(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     again()

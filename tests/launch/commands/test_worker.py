@@ -24,7 +24,6 @@ from stillhouse.server.scheduler import Scheduler
 from stillhouse.server.service import Service
 from stillhouse.workers.local import LocalRunner
 
-ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
 PATIENCE = 120
 TOKEN = "the-token-of-these-tests"
 _SPEC = KernelSpec(conv(1))

@@ -1,15 +1,11 @@
 import importlib.util
-import json
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
-ENTRY = "import sys; from stillhouse.launch.main import main; sys.exit(main())"
-PATIENCE = 150.0  # seconds that anything may take at all
+PATIENCE = 150.0  # seconds that a run may take at all
 
 
 @pytest.fixture
@@ -34,47 +30,6 @@ def calls(transport, port, tmp_path):
     return (f"--server=localhost:{port}", f"--transport={transport}", *token)
 
 
-def eventually(condition, what, seconds=PATIENCE, command=None):
-    """Wait until a condition holds, and return what it gives."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        if command is not None and command.process.poll() is not None:
-            raise AssertionError(f"ended before {what}:\n{command.said}")
-        time.sleep(0.02)
-    raise AssertionError(f"not {what} after {seconds} s\n{command.said if command else ''}")
-
-
-def steps_of(folder):
-    """How many steps a run has recorded."""
-    metrics = Path(folder) / "metrics.jsonl"
-    if not metrics.exists():
-        return 0
-    lines = metrics.read_text().splitlines()
-    return json.loads(lines[-1])["step"] if lines and lines[-1].endswith("}") else 0
-
-
-@pytest.fixture(name="steps_of")
-def steps_of_fixture():
-    return steps_of
-
-
-@pytest.fixture
-def wait_for_step():
-    """Wait until a run has come so far."""
-
-    def wait(command, folder, step):
-        eventually(lambda: steps_of(folder) >= step, f"at step {step}", command=command)
-
-    return wait
-
-
-@pytest.fixture(name="eventually")
-def eventually_fixture():
-    return eventually
-
-
 @pytest.fixture
 def fully_compiled(monkeypatch):
     """Let the processes of a test compile as those of users do."""
@@ -94,7 +49,7 @@ def locally(tmp_path_factory, bits):
             folder = tmp_path_factory.mktemp("local") / "run"
             arguments = ["distill", *problem, f"--out={folder}"]
             if fully:  # This process does not.
-                command = [sys.executable, "-c", ENTRY, *arguments]
+                command = [sys.executable, "-m", "stillhouse.launch.start", *arguments]
                 subprocess.run(command, timeout=PATIENCE, check=True)
             else:
                 assert main(arguments) == 0
