@@ -15,12 +15,17 @@ _INTERRUPTED = 130
 
 def start() -> int:
     """Run the command of this process, and return its exit code."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # And is not ignored.
-        signal.signal(signal.SIGINT, _leave)
-        sys.unraisablehook = _pass_over
+    guard()
     from stillhouse.launch.main import main
 
     return main()
+
+
+def guard() -> None:
+    """Let Ctrl-C end the process where it is, until the command is `ready`."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # And is not ignored.
+        signal.signal(signal.SIGINT, _leave)
+        sys.unraisablehook = _pass_over
 
 
 def ready() -> None:

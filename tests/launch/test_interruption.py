@@ -95,26 +95,23 @@ def test_a_file_system_that_fails_is_one_line(start, again, tmp_path, whole, bit
 
 
 FIRST = (
-    "import os, signal, sys; from stillhouse.launch import start; "
-    "signal.signal(signal.SIGINT, start._leave); os.write(1, b'ready'); sys.exit(start.start())"
+    "import os, sys; from stillhouse.launch import start; start.guard(); "
+    "os.write(1, b'ready'); sys.exit(start.start())"
 )
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6, 1.0, 2.0])
 def test_ctrl_c_counts_from_the_first_moment(tmp_path, delay):
     arguments = ("distill", "--dataset=digits", "--steps=100000", f"--out={tmp_path / 'run'}")
-    process = subprocess.Popen(
-        [sys.executable, "-c", FIRST, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout.read(5) == b"ready"
-        time.sleep(delay)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
+    command = [sys.executable, "-c", FIRST, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.read(5) == b"ready"
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
     assert process.returncode == 130, errors
     assert b"Traceback" not in errors
 
