@@ -1,8 +1,9 @@
-"""Where the command `stillhouse` begins: Ctrl-C counts from its first line.
+"""Where the command `stillhouse` begins: Ctrl-C counts from its first line to its last.
 
 While modules are imported a KeyboardInterrupt may be lost: extension modules turn it into an error
 of their own, or pass over it. So until the command is there, Ctrl-C ends the process where it is;
-nothing has been begun by then.
+nothing has been begun by then. Later it is a KeyboardInterrupt, which C code that calls Python may
+still pass over: where it has not ended the command in some seconds, the process ends where it is.
 """
 
 import os
@@ -11,6 +12,7 @@ import sys
 from types import FrameType
 
 _INTERRUPTED = 130
+_PATIENCE = 10.0  # seconds in which an interrupted command has to end by itself
 
 
 def start() -> int:
@@ -25,13 +27,19 @@ def guard() -> None:
     """Let Ctrl-C end the process where it is, until the command is `ready`."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # And is not ignored.
         signal.signal(signal.SIGINT, _leave)
-        sys.unraisablehook = _pass_over
 
 
 def ready() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again: what the command needs is imported."""
+    """Let Ctrl-C raise KeyboardInterrupt from here on: what the command needs is imported."""
     if signal.getsignal(signal.SIGINT) is _leave:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.unraisablehook = _pass_over
+        signal.signal(signal.SIGALRM, _leave)
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    raise KeyboardInterrupt
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

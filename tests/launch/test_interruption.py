@@ -116,12 +116,26 @@ def test_ctrl_c_counts_from_the_first_moment(tmp_path, delay):
     assert b"Traceback" not in errors
 
 
-def test_ctrl_c_counts_where_python_would_pass_over_it():
-    """As in a callback of the collector; JAX has one."""
+@pytest.mark.parametrize(
+    "passes_over",
+    [
+        # JAX has such a callback of the collector: Python says what it passes over,
+        "gc.callbacks.append(pressed); gc.collect(); time.sleep(60)",
+        # and extension modules pass over an error without a word.
+        "quietly(); time.sleep(60)",
+    ],
+)
+def test_ctrl_c_counts_where_it_is_passed_over(passes_over):
     program = (
-        "import gc, signal, sys; from stillhouse.launch import main, start\n"
-        "main.main = lambda: (start.ready(), gc.callbacks.append(pressed), gc.collect())\n"
+        "import contextlib, gc, signal, sys, time\n"
+        "from stillhouse.launch import main, start\n"
         "def pressed(*_): signal.raise_signal(signal.SIGINT)\n"
+        "def quietly():\n"
+        "    with contextlib.suppress(KeyboardInterrupt): pressed()\n"
+        "def command():\n"
+        "    start.ready()\n"
+        f"    {passes_over}\n"
+        "main.main, start._PATIENCE = command, 0.2\n"
         "start.start()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE)
