@@ -39,6 +39,9 @@ lint:
 # all of them one after another.
 TESTERS = auto
 
+# Processes of tests would compile the whole package each, where nothing may be kept of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: lint
 	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadgroup \
 	  --no-loadscope-reorder $(ARGS)
