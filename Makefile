@@ -43,7 +43,7 @@ TESTERS = auto
 unexport PYTHONDONTWRITEBYTECODE
 
 test: lint
-	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadgroup \
+	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadscope \
 	  --no-loadscope-reorder $(ARGS)
 
 oracle:

@@ -8,6 +8,7 @@ import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scipy.linalg  # noqa: F401  (its linear algebra has threads of its own)
@@ -36,20 +37,29 @@ _FIRST = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together, which share what they compile."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    items.sort(key=_rank)
-    for item in items:
-        alone = _ALONE in item.path.parents
-        item.add_marker(pytest.mark.xdist_group("engines" if alone else str(item.path)))
+    """Begin with what takes longest, where several processes share the files."""
+    if config.pluginmanager.hasplugin("xdist"):
+        items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
     own = (item.path, *item.path.parents)
     return next((rank for rank, path in enumerate(_FIRST) if path in own), len(_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file together, which share what they compile."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            alone = _ALONE in (config.rootpath / path).parents
+            return "engines" if alone else path
+
+    return Files(config, log)
 
 
 def pytest_collection_finish() -> None:
