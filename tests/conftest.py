@@ -62,11 +62,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Files(config, log)
 
 
-def pytest_collection_finish() -> None:
-    """Collect garbage less often, and not among what lasts: tracing a program makes none.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage among what lasts, and less often: tracing a program makes none.
 
-    By Python's own settings that is a sixth of what the compilation of programs takes.
+    By Python's own settings that is a fifth of what most tests take.
     """
+    gc.disable()
+    yield
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)

@@ -110,14 +110,16 @@ def wheel(tmp_path_factory):
 
 
 def test_the_wheel_holds_the_modules_and_nothing_else(wheel):
-    names = zipfile.ZipFile(wheel).namelist()
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
     held = {name for name in names if ".dist-info/" not in name}
     assert held == {f"stillhouse/{file}" for file in (*DATA, *MODULES)}
     assert any(name.endswith("/LICENSE") for name in names)
 
 
 def test_the_wheel_runs_where_there_is_no_checkout(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
     (information,) = tmp_path.glob("*.dist-info")
     assert information.name == f"stillhouse-{stillhouse.__version__}.dist-info"
     (command,) = re.findall(

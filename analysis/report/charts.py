@@ -6,6 +6,7 @@ Ito, which the colour-blind tell apart.
 """
 
 import dataclasses
+import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from stillhouse.analysis.drawing import FAINT, INK, clean, rendered, short
 from stillhouse.analysis.figures import draw_accuracy, draw_loss
@@ -201,7 +203,16 @@ def drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
         with warnings.catch_warnings():
             # Class names in scripts that matplotlib's font lacks: the page has them all.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-            return rendered(figure, dpi=_DPI)
+            return _of_few_colours(rendered(figure, dpi=_DPI))
+
+
+def _of_few_colours(png: bytes) -> bytes:
+    """Return a chart in a third of the bytes: pages hold dozens, and charts few colours."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 def clean_with_legend_above(axes: Axes) -> None:

@@ -1,12 +1,17 @@
 """The wrapped neural_tangents agrees with the whole recursion written out in NumPy."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
 from stillhouse.kernels import KernelSpec, convnet, fc, kernel, myrtle
 
-pytest.importorskip("neural_tangents", reason="neural_tangents is not installed on this stack")
-
+# Not by importing it, which brings TensorFlow into every process of tests.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("neural_tangents") is None,
+    reason="neural_tangents is not installed on this stack",
+)
 RNG = np.random.default_rng(0)
 
 

@@ -37,6 +37,9 @@ os.setpgid(0, 0)
 os.chdir({folder!r})
 os.environ.clear()
 os.environ.update({environment!r})
+import jax  # Has read the environment when it was imported.
+disabled = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0"
+jax.config.update("jax_disable_most_optimizations", disabled)
 said = os.open({output!r}, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 os.dup2(said, 1)
 os.dup2(said, 2)
@@ -204,8 +207,6 @@ class Processes:
         arguments = [str(argument) for argument in arguments]
         output.touch()
         program = f"{first}\n{ENTRY}"
-        # JAX reads it when it is imported.
-        anew = anew or environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "1"
         if not (anew or within):
             begin = _BEGIN.format(
                 folder=str(self._folder),

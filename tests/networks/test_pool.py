@@ -49,7 +49,8 @@ def test_the_record_says_mean_and_deviation(folder):
 def test_the_fingerprint_goes_with_the_weights(folder, trained):
     before = Pool(folder).fingerprint
     assert before == Pool(folder).fingerprint and len(before) == 64
-    weights = dict(np.load(folder / "network-0001.npz"))
+    with np.load(folder / "network-0001.npz") as archive:
+        weights = dict(archive)
     weights["layers.1.bias"] = weights["layers.1.bias"] + 1
     write_npz(folder / "network-0001.npz", weights)
     assert Pool(folder).fingerprint != before

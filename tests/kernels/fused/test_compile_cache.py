@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -22,10 +23,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
     """Return a function that runs the program and gives result, hits, misses and what it said."""
-    program = tmp_path / "program.py"
+    program = tmp_path_factory.mktemp("program") / "program.py"
     program.write_text(PROGRAM)
 
     def start(**environment):
@@ -41,13 +42,25 @@ def run(tmp_path):
     return start
 
 
+@pytest.fixture(scope="module")
+def filled(run, tmp_path_factory):
+    """A cache that holds what was compiled."""
+    folder = tmp_path_factory.mktemp("filled") / "cache"
+    assert run(STILLHOUSE_CACHE=str(folder)) == (5, 0, 1, "")
+    return folder
+
+
+@pytest.fixture
+def cache(filled, tmp_path):
+    """A copy of it, to be damaged."""
+    return shutil.copytree(filled, tmp_path / "cache")
+
+
 def machine_code(folder):
     return [path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc")]
 
 
-def test_the_second_process_finds_what_the_first_compiled(run, tmp_path):
-    cache = tmp_path / "cache"
-    assert run(STILLHOUSE_CACHE=str(cache)) == (5, 0, 1, "")
+def test_the_second_process_finds_what_the_first_compiled(run, cache):
     assert len(machine_code(cache)) == 2
     assert run(STILLHOUSE_CACHE=str(cache)) == (5, 1, 0, "")
 
@@ -63,18 +76,14 @@ def test_the_folder_is_the_user_s_cache(run, tmp_path):
 
 @pytest.mark.parametrize("victim", [".nbi", ".nbc", ".json"])
 @pytest.mark.parametrize("damage", [b"", b"\x00garbage"])
-def test_damaged_files_are_compiled_again(run, tmp_path, victim, damage):
-    cache = tmp_path / "cache"
-    run(STILLHOUSE_CACHE=str(cache))
+def test_damaged_files_are_compiled_again(run, cache, victim, damage):
     (path,) = (path for path in cache.rglob("*") if path.suffix == victim)
     path.write_bytes(damage)
     assert run(STILLHOUSE_CACHE=str(cache)) == (5, 0, 1, "")
     assert run(STILLHOUSE_CACHE=str(cache)) == (5, 1, 0, "")
 
 
-def test_one_flipped_bit_is_noticed(run, tmp_path):
-    cache = tmp_path / "cache"
-    run(STILLHOUSE_CACHE=str(cache))
+def test_one_flipped_bit_is_noticed(run, cache):
     (path,) = cache.rglob("*.nbc")
     code = bytearray(path.read_bytes())
     code[len(code) // 2] ^= 1

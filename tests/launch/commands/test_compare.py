@@ -72,8 +72,8 @@ def test_nothing_is_judged_twice(stillhouse, finished, tmp_path, monkeypatch):
 def test_a_folder_of_runs_stands_for_them_and_a_foreign_set_needs_a_transform(
     stillhouse, refused, finished, spots, tmp_path
 ):
-    distilled = np.load(finished / "distilled.npz")
-    np.savez("foreign.npz", images=distilled["images"], labels=distilled["labels"])
+    with np.load(finished / "distilled.npz") as distilled:
+        np.savez("foreign.npz", images=distilled["images"], labels=distilled["labels"])
     flags = ("--networks=none", "--kernels=fc:1", "--baseline=none", "--out=both", "--json")
     says = refused("compare", finished.parent, "foreign.npz", f"--dataset={spots}", *flags)
     assert "give --transform" in says

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import jax  # noqa: F401  (reads the environment before a test changes it)
 import pytest
 
 PATIENCE = 150.0  # seconds that a run may take at all
