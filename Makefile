@@ -35,9 +35,9 @@ lint:
 	  cd "$$venv/typecheck" && \
 	  "$$venv/bin/python" -m mypy --config-file "$(CURDIR)/pyproject.toml" -p stillhouse
 
-# Files of tests run side by side, one to a core, in the order of tests/conftest.py; TESTERS=0 runs
-# all of them one after another.
-TESTERS = auto
+# Files of tests run side by side, in the order of tests/conftest.py: one more than there are cores,
+# as one of them waits for processes most of the time. TESTERS=0 runs all one after another.
+TESTERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # Processes of tests would compile the whole package each, where nothing may be kept of it.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,5 +1,6 @@
 """The `xla` backend: blocks, Gram matrices and their vjps from compiled sub-blocks of pairs."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -54,9 +55,7 @@ class XlaKernel(RefinedKernel):
                     "backend cannot compute; use an odd one, or backend='neural_tangents'"
                 )
         super().__init__(spec, threads=threads)
-        self._variances = _compiled(lambda images: variances(spec, images))
-        self._all_pairs = _compiled(lambda a, b: _all_pairs(spec, a, b))
-        self._listed_pairs = _compiled(lambda a, b, same: _listed_pairs(spec, a, b, same))
+        self._variances, self._all_pairs, self._listed_pairs = _programs(spec)
 
     def _block(self, x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
         if len(x1) > len(x2):  # the larger side belongs in the contiguous lanes
@@ -208,6 +207,16 @@ def _compiled(function: Callable[..., Any]) -> _Compiled:
     return _Compiled(
         jax.jit(function),
         jax.jit(lambda cotangent, *arguments: jax.vjp(function, *arguments)[1](cotangent)),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(spec: KernelSpec) -> tuple[_Compiled, _Compiled, _Compiled]:
+    """Return variances, all pairs and listed pairs: kernels of one spec compile them once."""
+    return (
+        _compiled(lambda images: variances(spec, images)),
+        _compiled(lambda a, b: _all_pairs(spec, a, b)),
+        _compiled(lambda a, b, same: _listed_pairs(spec, a, b, same)),
     )
 
 
