@@ -36,15 +36,17 @@ lint:
 	  "$$venv/bin/python" -m mypy --config-file "$(CURDIR)/pyproject.toml" -p stillhouse
 
 # Files of tests run side by side, in the order of tests/conftest.py: one more than there are cores,
-# as one of them waits for processes most of the time. TESTERS=0 runs all one after another.
-TESTERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# as one of them waits for processes most of the time, and 4 at most. TESTERS=0 runs all one after
+# another.
+CORES = $(shell getconf _NPROCESSORS_ONLN)
+TESTERS = $(shell [ $(CORES) -lt 4 ] && expr $(CORES) + 1 || echo 4)
 
 # Processes of tests would compile the whole package each, where nothing may be kept of it.
 unexport PYTHONDONTWRITEBYTECODE
 
 test: lint
-	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --maxprocesses=4 --dist=loadscope \
-	  --no-loadscope-reorder $(ARGS)
+	@$(VENV) && "$$venv/bin/python" -m pytest -n $(TESTERS) --dist=loadscope --no-loadscope-reorder \
+	  $(ARGS)
 
 oracle:
 	@$(VENV) && "$$venv/bin/python" benchmarks/oracle.py $(ARGS)

@@ -1,7 +1,7 @@
 """What the page says of a study: whether a published conclusion is seen here, and by what test."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -80,6 +80,12 @@ def percent(values: float | Sequence[float] | np.ndarray) -> str:
     found = np.atleast_1d(np.asarray(values, np.float64))
     deviation = f" ± {100 * np.std(found, ddof=1):.1f}" if len(found) > 1 else ""
     return f"{100 * found.mean():.1f}{deviation}"
+
+
+def least_to_largest(shares: Mapping[str, float]) -> str:
+    """Return the least and the largest share of the sets, by name, in percent."""
+    ends = sorted(shares, key=lambda name: shares[name])
+    return " to ".join(f"{percent(shares[n])} % ({n})" for n in dict.fromkeys((ends[0], ends[-1])))
 
 
 def chance(value: float | None) -> str:

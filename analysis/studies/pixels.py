@@ -15,6 +15,7 @@ from stillhouse.analysis.studies.findings import (
     by_test,
     chance,
     counted,
+    least_to_largest,
     overall,
     percent,
 )
@@ -114,13 +115,11 @@ def present(table: Table) -> Section:
     verdicts = [
         by_test(one.outside - real, one.p) if one.outside > real else NOT_SEEN for one in table.sets
     ]
-    low = min(table.sets, key=lambda one: one.outside)
-    high = max(table.sets, key=lambda one: one.outside)
+    shares = least_to_largest({one.name: one.outside for one in table.sets})
     sentence = (
-        f"{percent(low.outside)} % ({low.name}) to {percent(high.outside)} % ({high.name}) of the "
-        f"values lie outside the range of real pixels, {table.low:g} to {table.high:g}, of real "
-        f"images {percent(real)} %; by a Mann-Whitney test of the images' shares against those of "
-        f"real images it is {counted(verdicts)} sets."
+        f"{shares} of the values lie outside the range of real pixels, {table.low:g} to "
+        f"{table.high:g}, of real images {percent(real)} %; by a Mann-Whitney test of the images' "
+        f"shares against those of real images it is {counted(verdicts)} sets."
     )
     head = ("set", "least", "largest", "outside, %", "p, against real")
     rows = tuple(

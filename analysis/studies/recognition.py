@@ -15,6 +15,7 @@ from stillhouse.analysis.studies.findings import (
     by_test,
     chance,
     counted,
+    least_to_largest,
     overall,
     percent,
 )
@@ -98,18 +99,12 @@ def present(table: Table) -> Section:
         by_test(one.right / one.images - 1 / table.classes, p)
         for one, p in zip(table.sets, tests, strict=True)
     ]
-    means = {
-        one.name: float(np.mean([value for by in one.judged for value in by.accuracies]))
-        for one in (*table.sets, table.real)
-    }
-    low = min(table.sets, key=lambda one: means[one.name])
-    high = max(table.sets, key=lambda one: means[one.name])
+    shares = least_to_largest({one.name: _mean(one) for one in table.sets})
     sentence = (
-        f"The networks answer {percent(means[low.name])} % ({low.name}) to "
-        f"{percent(means[high.name])} % ({high.name}) of the distilled images as they are "
-        f"labelled, and {percent(means[table.real.name])} % of real test images; by the exact "
-        f"binomial test of the networks' majority against chance ({100 / table.classes:.3g} %) it "
-        f"is {counted(verdicts)} sets."
+        f"The networks answer {shares} of the distilled images as they are labelled, and "
+        f"{percent(_mean(table.real))} % of real test images; by the exact binomial test of the "
+        f"networks' majority against chance ({100 / table.classes:.3g} %) it is "
+        f"{counted(verdicts)} sets."
     )
     head = ("set", "images", *(f"{name}: {network}" for name, network in table.networks),
             "majority right", "p, above chance")  # fmt: skip
@@ -126,6 +121,10 @@ def present(table: Table) -> Section:
     )
     finding = Finding(_CONCLUSION, overall(verdicts), sentence)
     return Section((finding,), (_chart(table),), caption, head, tuple(rows))
+
+
+def _mean(one: Recognised) -> float:
+    return float(np.mean([accuracy for by in one.judged for accuracy in by.accuracies]))
 
 
 def _against_chance(one: Recognised, classes: int) -> float:

@@ -44,6 +44,7 @@ def test_the_table_is_json_and_the_page_says_what_is_seen(table):
     section = recognition.present(again)
     (finding,) = section.findings
     assert finding.verdict == "seen" and "seen in 2 of 2 sets" in finding.sentence
+    assert " to " in finding.sentence.partition(" of the distilled images")[0]
     assert [row[0] for row in section.rows] == ["plain", "glaring", "real test images"]
     assert all(len(row) == len(section.head) for row in section.rows)
 
@@ -52,7 +53,9 @@ def test_images_by_chance_are_too_small_to_tell():
     judged = (recognition.Judged("mlp", (1 / 3,)),)
     poor = recognition.Recognised("poor", 12, 4, judged)
     table = recognition.Table(3, (("mlp", "mlp"),), (poor,), poor)
-    assert recognition.present(table).findings[0].verdict == "too small to tell"
+    (finding,) = recognition.present(table).findings
+    assert finding.verdict == "too small to tell"
+    assert finding.sentence.startswith("The networks answer 33.3 % (poor) of the distilled images")
     wrong = recognition.Recognised("wrong", 60, 1, judged)
     table = recognition.Table(3, (("mlp", "mlp"),), (wrong,), poor)
     assert recognition.present(table).findings[0].verdict == "not seen"

@@ -7,6 +7,7 @@ many images on either side, whose variances are one program then.
 
 import functools
 
+import jax
 import numpy as np
 import pytest
 
@@ -125,6 +126,28 @@ def test_results_do_not_depend_on_threads_or_on_what_is_beside():
     np.testing.assert_array_equal(
         one.vjp(x1, x2, cotangent, wrt=(1,))[0], two.vjp(x1, x2, cotangent)[1]
     )
+
+
+@pytest.fixture
+def compilations(caplog):
+    """Tell how many programs were compiled, by any thread, since it was last asked."""
+
+    def count():
+        found = sum("Compiling" in record.getMessage() for record in caplog.records)
+        caplog.clear()
+        return found
+
+    jax.config.update("jax_log_compiles", True)
+    yield count
+    jax.config.update("jax_log_compiles", False)
+
+
+def test_kernels_of_one_spec_compile_once(compilations):
+    spec, x = KernelSpec(fc(1, b_std=0.7)), images(3, (2, 2, 1))
+    first = XlaKernel(spec).gram(x)
+    assert compilations() > 0
+    np.testing.assert_array_equal(XlaKernel(spec, threads=1).gram(x), first)
+    assert compilations() == 0
 
 
 @pytest.mark.parametrize("b_std", [0.0, 0.1])
