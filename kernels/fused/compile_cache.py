@@ -4,10 +4,11 @@ The folder is `$STILLHOUSE_CACHE`, else `stillhouse` in `$XDG_CACHE_HOME`, else 
 Inside it every combination of this package's source, Python, Numba and processor has a folder of
 its own. Numba loads what it finds there without a look: so a file is trusted only if its checksum
 is on the list that the process which wrote it has left, and thrown away, to be compiled anew,
-otherwise.
+otherwise. One process compiles at a time: of those that begin at once the others find its code.
 """
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import llvmlite
 import llvmlite.binding
@@ -27,6 +28,7 @@ import numba
 
 _LOG = logging.getLogger(__name__)
 _LIST = "checksums.json"
+_PATIENCE = 300.0  # seconds for which another process may compile what this one needs
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 _LOCK = threading.Lock()
 
@@ -51,15 +53,28 @@ class CachedLoop:
         """Run the loop."""
         if not self._is_prepared:
             self._prepare()
+        if not self._known:
+            self._compile(arguments)
         start = time.monotonic()
         try:
             return self._dispatcher(*arguments)
         except OSError as error:  # only saving can have failed: the function has been compiled
             _warn_once(str(error))
             return self._dispatcher(*arguments)
-        finally:
+        finally:  # For arguments of other types it has been compiled again.
             if len(self._dispatcher.overloads) != self._known:
                 self._note_new_code(time.monotonic() - start)
+
+    def _compile(self, arguments: tuple[Any, ...]) -> None:
+        """Compile for these arguments, or load what another process has just compiled."""
+        folder = _folder()
+        with contextlib.nullcontext() if folder is None else _alone(folder):
+            start = time.monotonic()
+            try:
+                self._dispatcher.compile(tuple(map(self._dispatcher.typeof_pyval, arguments)))
+            except OSError as error:  # as below
+                _warn_once(str(error))
+            self._note_new_code(time.monotonic() - start)
 
     def _note_new_code(self, seconds: float) -> None:
         self._known = len(self._dispatcher.overloads)
@@ -83,7 +98,8 @@ def _folder() -> Path | None:
         folder = cache_root() / f"fused-{_fingerprint()}"
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-        _remove_unsound(folder)
+        with _alone(folder):  # What another one has written may not be listed yet.
+            _remove_unsound(folder)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         _warn_once(str(error))
         return None
@@ -144,6 +160,31 @@ def _list_files() -> None:
         with os.fdopen(descriptor, "w") as file:
             json.dump(sums, file)
         os.replace(name, folder / _LIST)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is here, but not for ever, nor where that cannot be told."""
+    try:
+        file = open(folder / "lock", "wb")
+    except OSError:
+        yield
+        return
+    with file:
+        until = time.monotonic() + _PATIENCE
+        while not _locked(file) and time.monotonic() < until:
+            time.sleep(0.05)
+        yield
+
+
+def _locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # There are no locks here.
+        return True
+    return True
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Machine code survives the process, unless it is damaged or there is no place for it."""
 
+import concurrent.futures
+import fcntl
 import json
 import os
 import shutil
@@ -9,8 +11,13 @@ import sys
 import pytest
 
 PROGRAM = """
-import json, sys
+import json, os, resource, sys
 from stillhouse.kernels.fused import compile_cache
+
+compile_cache._PATIENCE = float(os.environ.get("PATIENCE", compile_cache._PATIENCE))
+if "MOST_BYTES" in os.environ:  # Files can be written up to here and no further.
+    most = int(os.environ["MOST_BYTES"])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 if __name__ == "__main__":
     @compile_cache.CachedLoop
@@ -65,6 +72,25 @@ def test_the_second_process_finds_what_the_first_compiled(run, cache):
     assert run(STILLHOUSE_CACHE=str(cache)) == (5, 1, 0, "")
 
 
+def test_of_processes_that_begin_at_once_one_compiles(run, tmp_path):
+    cache = str(tmp_path / "cache")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: run(STILLHOUSE_CACHE=cache), range(3)))
+    assert sorted(found) == [(5, 0, 1, ""), (5, 1, 0, ""), (5, 1, 0, "")]
+
+
+def test_one_that_cannot_wait_longer_compiles_too(run, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("STILLHOUSE_CACHE", str(cache))
+    run()
+    (lock,) = cache.rglob("lock")
+    for path in machine_code(cache):
+        path.unlink()
+    with open(lock, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert run(PATIENCE="0.1") == (5, 0, 1, "")
+
+
 def test_the_folder_is_the_user_s_cache(run, tmp_path):
     environment = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "STILLHOUSE_CACHE": ""}
     assert run(**environment)[0] == 5
@@ -97,3 +123,10 @@ def test_without_a_place_it_works_and_says_so_in_one_line(run, tmp_path):
     assert (result, hits) == (5, 0)
     assert said.count("\n") == 1
     assert "STILLHOUSE_CACHE" in said
+
+
+def test_what_cannot_be_written_is_said_in_one_line(run, tmp_path):
+    result, hits, misses, said = run(STILLHOUSE_CACHE=str(tmp_path / "cache"), MOST_BYTES="100")
+    assert (result, hits) == (5, 0)
+    assert said.count("\n") == 1
+    assert "File too large" in said and "STILLHOUSE_CACHE" in said
