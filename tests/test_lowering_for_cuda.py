@@ -100,7 +100,9 @@ def programs(monkeypatch):
 
     original = backend._compiled
     monkeypatch.setattr(backend, "_compiled", compiled)
-    return found
+    backend._programs.cache_clear()
+    yield found
+    backend._programs.cache_clear()
 
 
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
