@@ -9,6 +9,7 @@ import os
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from stillhouse.data.atomic import write_bytes
 
@@ -73,6 +74,13 @@ def rendered(figure: Figure, format: str = "png", *, dpi: int = _DPI) -> bytes:
     """Return a figure as the content of a file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=format, dpi=dpi, facecolor="white")
+    return buffer.getvalue()
+
+
+def png_of(image: Image.Image) -> bytes:
+    """Return an image as the content of a PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
 

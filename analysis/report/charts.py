@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from stillhouse.analysis.drawing import FAINT, INK, clean, rendered, short
+from stillhouse.analysis.drawing import FAINT, INK, clean, png_of, rendered, short
 from stillhouse.analysis.figures import draw_accuracy, draw_loss
 from stillhouse.analysis.report.krr import Accuracy
 from stillhouse.analysis.report.measures import Histogram
@@ -208,11 +208,8 @@ def drawn(height: float, draw: Callable[[Axes], None]) -> bytes:
 
 def _of_few_colours(png: bytes) -> bytes:
     """Return a chart in a third of the bytes: pages hold dozens, and charts few colours."""
-    buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    few.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+        return png_of(image.convert("RGB").quantize(256))
 
 
 def clean_with_legend_above(axes: Axes) -> None:

@@ -1,12 +1,13 @@
 """The images of a set as small PNGs, and its labels as bars."""
 
 import dataclasses
-import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from stillhouse.analysis.drawing import png_of
 
 _MOST_SHOWN = 100
 _MOST_PIXELS = 128  # of a side, on the page
@@ -163,9 +164,7 @@ def sheet(images: np.ndarray) -> bytes:
 
 def png(pixels: np.ndarray) -> bytes:
     """Return pixels in 0..1, `[h, w]` or `[h, w, 3]`, as a PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return png_of(Image.fromarray(np.round(pixels * 255).astype(np.uint8)))
 
 
 def _at_most(pixels: np.ndarray, side: int) -> np.ndarray:

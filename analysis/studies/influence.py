@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import functools
-import io
 import warnings
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 from scipy import stats
 
-from stillhouse.analysis.drawing import shown_pixels
+from stillhouse.analysis.drawing import png_of, shown_pixels
 from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
 from stillhouse.analysis.report.pictures import shown_of_each_class
 from stillhouse.analysis.studies.asking import MOMENTUM
@@ -249,9 +248,7 @@ def _picture(
     drawn_image = Image.fromarray(np.round(canvas * 255).astype(np.uint8))
     if drawn_image.mode == "RGB":  # A quarter of the bytes, and no eye sees it at this size.
         drawn_image = drawn_image.quantize(256)
-    buffer = io.BytesIO()
-    drawn_image.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
+    return png_of(drawn_image)
 
 
 def present(table: Table) -> Section:

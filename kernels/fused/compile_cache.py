@@ -51,9 +51,8 @@ class CachedLoop:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the loop."""
-        if not self._is_prepared:
-            self._prepare()
         if not self._known:
+            self._prepare()
             self._compile(arguments)
         start = time.monotonic()
         try:
