@@ -84,8 +84,8 @@ def percent(values: float | Sequence[float] | np.ndarray) -> str:
 
 def least_to_largest(shares: Mapping[str, float]) -> str:
     """Return the least and the largest share of the sets, by name, in percent."""
-    ends = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    return " to ".join(f"{percent(shares[name])} % ({name})" for name in dict.fromkeys(ends))
+    ends = sorted(shares, key=lambda name: shares[name])
+    return " to ".join(f"{percent(shares[n])} % ({n})" for n in dict.fromkeys((ends[0], ends[-1])))
 
 
 def chance(value: float | None) -> str:
