@@ -23,9 +23,13 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 _PROCESSORS = os.environ.get("NPROC")
 _THREADS = max(library["num_threads"] for library in threadpool_info())
 
+_BEGUN = itertools.count()
+
 _HERE = Path(__file__).parent
 # These start processes of their own, and wait for their signs of life: one file after another.
 _ALONE = _HERE / "launch" / "engines"
+# They are what the others wait for in the end, who therefore leave the processors to them.
+_NICE = 4
 # What takes longest begins first: what is left at the end is short, and no process waits for
 # another. The second compiles loops that most of the others then find on disk.
 _FIRST = (
@@ -48,6 +52,10 @@ def _rank(item: pytest.Item) -> int:
     return next((rank for rank, path in enumerate(_FIRST) if path in own), len(_FIRST))
 
 
+def _is_alone(path: Path) -> bool:
+    return _ALONE in path.parents
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the tests of a file together, which share what they compile."""
@@ -56,8 +64,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            alone = _ALONE in (config.rootpath / path).parents
-            return "engines" if alone else path
+            return "engines" if _is_alone(config.rootpath / path) else path
 
     return Files(config, log)
 
@@ -77,8 +84,10 @@ def pytest_collection() -> Iterator[None]:
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol() -> Iterator[None]:
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Give the threads back that a command in this process has taken for itself."""
+    if next(_BEGUN) == 0 and "PYTEST_XDIST_WORKER" in os.environ and not _is_alone(item.path):
+        os.nice(_NICE)
     yield
     if os.environ.get("NPROC") != _PROCESSORS:
         os.environ.pop("NPROC")

@@ -190,7 +190,7 @@ class Processes:
 
     def __init__(self, folder):
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
-        self._started = []
+        self.started = []
 
     def start(self, *arguments, first="", anew=False, within=()):
         """Start a command.
@@ -201,7 +201,7 @@ class Processes:
             anew: import everything in it, as what comes first would have no effect otherwise.
             within: what starts it in its stead, such as in another network.
         """
-        output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
+        output = self._folder / f"{arguments[0]}-{len(self.started)}.txt"
         name, _, value = self._mark.partition("=")
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         arguments = [str(argument) for argument in arguments]
@@ -226,12 +226,12 @@ class Processes:
                     env=environment,
                 )
         command = Command(process, output)
-        self._started.append(command)
+        self.started.append(command)
         return command
 
     def alive(self):
         """The processes that descend from what was started."""
-        found, started = [], {command.pid for command in self._started}
+        found, started = [], {command.pid for command in self.started}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
@@ -246,7 +246,7 @@ class Processes:
     def end(self):
         """End them all, and return who had to be made to though its parent had ended."""
         until = time.monotonic() + 20
-        for command in self._started:
+        for command in self.started:
             command.process.kill()
             command.process.wait(PATIENCE)
         while (left := self.alive()) and time.monotonic() < until:
@@ -260,6 +260,14 @@ class Processes:
 def processes(tmp_path):
     """Start commands as processes; none of them outlives the test, nor what they started."""
     started = Processes(tmp_path)
+    yield started
+    assert started.end() == []
+
+
+@pytest.fixture(scope="module")
+def lasting_processes(tmp_path_factory):
+    """As `processes`, for what takes long to end: it does while other tests of the file run."""
+    started = Processes(tmp_path_factory.mktemp("lasting"))
     yield started
     assert started.end() == []
 

@@ -50,6 +50,14 @@ def actors(processes):
 
 
 @needs_ray
+def test_killed_its_workers_end(lasting_processes, long, eventually, wait_for_step):
+    run = lasting_processes.start("distill", *long, *RAY, "--out=run")
+    wait_for_step(run, run.output.parent / "run", 20)
+    run.send(signal.SIGKILL)
+    eventually(lambda: not actors(lasting_processes), "all workers ended", 20)
+
+
+@needs_ray
 def test_the_same_bits(processes, problem, locally, bits, tmp_path, eventually):
     run = processes.start("distill", *problem, *RAY, "--out=run")
     assert run.wait() == 0, run.said
@@ -101,16 +109,6 @@ def test_stopped_by_a_signal_it_goes_on(
     again = processes.start("distill", *long, *RAY, "--out=run")
     assert again.wait() == 0, again.said
     assert bits(tmp_path / "run") == locally(long)
-
-
-@needs_ray
-def test_killed_it_leaves_no_process(processes, long, tmp_path, eventually, wait_for_step):
-    run = processes.start("distill", *long, *RAY, "--out=run")
-    wait_for_step(run, tmp_path / "run", 20)
-    run.send(signal.SIGKILL)
-    eventually(lambda: not actors(processes), "all workers ended", 20)
-    # Agents of Ray itself try to tell of it for a minute, and then end too.
-    eventually(lambda: not processes.alive(), "all processes ended", 120)
 
 
 def clusters():
@@ -201,6 +199,13 @@ def test_on_a_cluster_that_is_there(processes, problem, locally, bits, tmp_path,
     assert run.wait() == 0, run.said
     assert "Traceback" not in run.said
     assert bits(tmp_path / "run") == locally(problem)
+
+
+@needs_ray
+def test_killed_it_leaves_no_process(lasting_processes, eventually):
+    # Agents of Ray itself try to tell of it for a minute, while the tests above have run.
+    assert lasting_processes.started
+    eventually(lambda: not lasting_processes.alive(), "all processes ended", 120)
 
 
 def test_without_ray_it_says_what_to_install(problem, tmp_path):
