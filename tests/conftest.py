@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import random
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 # that a test starts inherit this, since other code may round otherwise; what is `fully_compiled` is
 # as users have it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+# Where a shell has started the tests in the background, they and all that they start would pass
+# over Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A command sets how many threads its process has; here it is the process of many tests.
 _PROCESSORS = os.environ.get("NPROC")
