@@ -91,14 +91,18 @@ class UnrollSettings(NetworkSettings):
         check=at_least(0),
     )
     steps: int = option(1000, "updates of the set", check=at_least(1))
-    learning_rate: float = option(0.05, "learning rate of Adam, for images", check=positive)
-    step_rate: float = option(0.02, "that for the logarithms of the step sizes", check=positive)
+    learning_rate: float = option(0.03, "learning rate of Adam, for images", check=positive)
+    step_rate: float = option(0.005, "that for the logarithms of the step sizes", check=positive)
     label_rate: float = option(0.002, "that for labels, with --learn_labels", check=positive)
     decay: bool = option(True, "let them fall to zero over the run, along a cosine")
+    # Most gradients are about as long; that of a network whose steps have led astray is a hundred
+    # times longer, and would outweigh all the others in Adam's means.
     clip: float = option(
-        1.0, "the largest norm of a gradient, longer ones are shortened; 0: any", check=not_negative
+        0.05,
+        "the largest norm of a gradient, longer ones are shortened; 0: any",
+        check=not_negative,
     )
-    step_size: float = option(0.02, "the size of each step, to begin with", check=positive)
+    step_size: float = option(0.05, "the size of each step, to begin with", check=positive)
     learn_step_sizes: bool = option(
         True, "learn them, one for each step of each epoch; --nolearn_step_sizes fixes them"
     )

@@ -64,7 +64,8 @@ def run(algorithm, steps):
 
 
 def test_a_set_that_is_learned_teaches_more_than_it_did(make):
-    algorithm, runner = make(steps=40, initialisation="fixed", learn_labels=True)
+    rates = {"learning_rate": 0.05, "step_rate": 0.02}  # of a run as short as this
+    algorithm, _ = make(steps=40, initialisation="fixed", learn_labels=True, **rates)
     assert isinstance(algorithm, LearnsRecipe)
     first, (state, _) = algorithm.begin(), run(algorithm, 40)
     before, after = algorithm.score(first)["test_accuracy"], algorithm.score(state)["test_accuracy"]
