@@ -29,13 +29,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _PROCESSORS = os.environ.get("NPROC")
 _THREADS = max(library["num_threads"] for library in threadpool_info())
 
-_BEGUN = itertools.count()
-
 _HERE = Path(__file__).parent
 # These start processes of their own, and wait for their signs of life: one file after another.
 _ALONE = _HERE / "launch" / "engines"
 # They are what the others wait for in the end, who therefore leave the processors to them.
 _NICE = 4
+_BEGUN = itertools.count()  # tests of this process
 # What takes longest begins first: what is left at the end is short, and no process waits for
 # another. The second compiles loops that most of the others then find on disk.
 _FIRST = (
@@ -89,11 +88,16 @@ def pytest_collection() -> Iterator[None]:
     gc.set_threshold(50_000, 20, 10)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Give the threads back that a command in this process has taken for itself."""
-    if next(_BEGUN) == 0 and "PYTEST_XDIST_WORKER" in os.environ and not _is_alone(item.path):
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have a process that does not begin with engines leave the processors to the one that does."""
+    first = next(_BEGUN) == 0
+    if first and "PYTEST_XDIST_WORKER" in os.environ and not _is_alone(item.path):
         os.nice(_NICE)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Give the threads back that a command in this process has taken for itself."""
     yield
     if os.environ.get("NPROC") != _PROCESSORS:
         os.environ.pop("NPROC")

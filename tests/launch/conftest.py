@@ -190,7 +190,7 @@ class Processes:
 
     def __init__(self, folder):
         self._folder, self._mark = folder, f"STILLHOUSE_TEST={uuid.uuid4().hex}"
-        self.started = []
+        self._started = []
 
     def start(self, *arguments, first="", anew=False, within=()):
         """Start a command.
@@ -201,7 +201,7 @@ class Processes:
             anew: import everything in it, as what comes first would have no effect otherwise.
             within: what starts it in its stead, such as in another network.
         """
-        output = self._folder / f"{arguments[0]}-{len(self.started)}.txt"
+        output = self._folder / f"{arguments[0]}-{len(self._started)}.txt"
         name, _, value = self._mark.partition("=")
         environment = {**os.environ, name: value, "TF_CPP_MIN_LOG_LEVEL": "3"}
         arguments = [str(argument) for argument in arguments]
@@ -226,12 +226,12 @@ class Processes:
                     env=environment,
                 )
         command = Command(process, output)
-        self.started.append(command)
+        self._started.append(command)
         return command
 
     def alive(self):
         """The processes that descend from what was started."""
-        found, started = [], {command.pid for command in self.started}
+        found, started = [], {command.pid for command in self._started}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 state, _, group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
@@ -246,7 +246,7 @@ class Processes:
     def end(self):
         """End them all, and return who had to be made to though its parent had ended."""
         until = time.monotonic() + 20
-        for command in self.started:
+        for command in self._started:
             command.process.kill()
             command.process.wait(PATIENCE)
         while (left := self.alive()) and time.monotonic() < until:
@@ -298,7 +298,7 @@ def steps_of_fixture():
     return steps_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wait_for_step():
     """Wait until a run has come so far."""
 

@@ -30,7 +30,7 @@ def problem(spots):
     return (f"--dataset={spots}", *FC, "--steps=12")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def long(spots):
     """A run that takes long enough for accidents."""
     return (f"--dataset={spots}", *FC, "--steps=150", "--target_batch=180")
@@ -49,12 +49,18 @@ def actors(processes):
     return found
 
 
-@needs_ray
-def test_killed_its_workers_end(lasting_processes, long, eventually, wait_for_step):
+@pytest.fixture(scope="module")
+def killed(lasting_processes, long, wait_for_step):
+    """The processes of a run that is killed: some take a minute to end."""
     run = lasting_processes.start("distill", *long, *RAY, "--out=run")
     wait_for_step(run, run.output.parent / "run", 20)
     run.send(signal.SIGKILL)
-    eventually(lambda: not actors(lasting_processes), "all workers ended", 20)
+    return lasting_processes
+
+
+@needs_ray
+def test_killed_its_workers_end(killed, eventually):
+    eventually(lambda: not actors(killed), "all workers ended", 20)
 
 
 @needs_ray
@@ -202,10 +208,9 @@ def test_on_a_cluster_that_is_there(processes, problem, locally, bits, tmp_path,
 
 
 @needs_ray
-def test_killed_it_leaves_no_process(lasting_processes, eventually):
-    # Agents of Ray itself try to tell of it for a minute, while the tests above have run.
-    assert lasting_processes.started
-    eventually(lambda: not lasting_processes.alive(), "all processes ended", 120)
+def test_killed_it_leaves_no_process(killed, eventually):
+    # Agents of Ray itself try to tell of it for a minute, which is why this test comes late.
+    eventually(lambda: not killed.alive(), "all processes ended", 120)
 
 
 def test_without_ray_it_says_what_to_install(problem, tmp_path):
