@@ -74,9 +74,8 @@ def cluster(tmp_path):
         textwrap.dedent(
             """\
             echo "$STILLHOUSE_TOKEN" >>tokens
-            printf 'stillhouse' >>calls
-            printf ' %q' "$@" >>calls
-            echo >>calls
+            # In one write: the server and a worker write to one file at the same time.
+            echo "stillhouse$(printf ' %q' "$@")" >>calls
             trap 'touch "$1.told"; exit 143' TERM
             touch "$1.started"
             while [ ! -e "$1.ends" ]; do sleep 0.02; done
