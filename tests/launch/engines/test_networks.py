@@ -10,6 +10,7 @@ import pytest
 SMALL = {
     "dd": ("--network=mlp", "--width=64", "--distill_steps=4", "--networks=3", "--steps=60"),
     "rfad": ("--architecture=fc", "--depth=1", "--networks=4", "--steps=20"),
+    "frepo": ("--width=8", "--depth=1", "--networks=2", "--recipe_steps=5", "--steps=20"),
 }
 COMMON = ("--eval_every=0", "--checkpoint_every=20", "--target_batch=300")
 
@@ -22,7 +23,8 @@ def arrays(folder):
 
 
 @pytest.mark.parametrize(
-    ("method", "engine"), [("dd", "launchpad"), ("dd", "ray"), ("rfad", "launchpad")]
+    ("method", "engine"),
+    [("dd", "launchpad"), ("dd", "ray"), ("rfad", "launchpad"), ("frepo", "launchpad")],
 )
 def test_it_is_the_same_by_one_process_and_by_workers_of_whom_one_is_killed(
     processes, eventually, tmp_path, method, engine
