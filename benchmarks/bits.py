@@ -5,9 +5,9 @@
     python benchmarks/bits.py --write FILE           # also write a page
 
 Launchpad and Courier are for Python 3.10, Ray needs an environment of its own: two pages.
-Runs of 20 steps of KIP, each in processes of its own on loopback, against the same run in one
-process: support images, labels and scores are compared byte by byte. Accidents are real: SIGKILL
-and SIGSTOP, in moments drawn from a fixed seed.
+Runs of 20 steps, of KIP and through gradient steps of networks, each in processes of its own on
+loopback, against the same run in one process: images, labels and scores are compared byte by byte.
+Accidents are real: SIGKILL and SIGSTOP, in moments drawn from a fixed seed.
 """
 
 import argparse
@@ -31,6 +31,10 @@ import numpy as np
 STEPS, HEARTBEAT, PATIENCE = 20, 1.0, 600.0
 SETTINGS = (f"--steps={STEPS}", "--eval_every=0", "--checkpoint_every=4")
 CONVNET = ("--dataset=digits", "--ipc=2", "--target_batch=500")
+UNROLLED = (
+    *("--method=dd", "--dataset=digits", "--network=convnet", "--width=8", "--depth=2"),
+    *("--distill_steps=4", "--networks=4", "--target_batch=300"),
+)
 FC = ("--architecture=fc", "--depth=1", "--ipc=10", "--target_batch=5000")
 
 
@@ -41,9 +45,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder in which the folder mnist lies")
     parser.add_argument("--write", type=Path, help="the page to write, such as docs/bits.md")
     options = parser.parse_args()
-    problems = {"ConvNet, digits, 20 images": CONVNET}
+    problems = {
+        "KIP, ConvNet, digits, 20 images": CONVNET,
+        "DD, 4 ConvNets a step, digits, 40 images": UNROLLED,
+    }
     if options.data:
-        problems["FC, MNIST, 100 images"] = (*FC, f"--dataset={options.data.resolve() / 'mnist'}")
+        problems["KIP, FC, MNIST, 100 images"] = (
+            *FC,
+            f"--dataset={options.data.resolve() / 'mnist'}",
+        )
     lines = ["| run | by | seconds | bits |", "| --- | --- | --- | --- |"]
     print("\n".join(lines), flush=True)
     for name, problem in problems.items():
@@ -201,8 +211,9 @@ NEEDS = {"Launchpad": ("launchpad",), "Courier": ("courier",), "Ray": ("ray",)}
 def bits(run: Path) -> dict[str, object]:
     with np.load(run / "distilled.npz") as archive:
         arrays = {name: archive[name].tobytes() for name in ("images", "labels")}
-    scores = json.loads((run / "result.json").read_text())
-    return {**arrays, "accuracy": scores["test_accuracy"], "mse": scores["test_mse"]}
+    result = json.loads((run / "result.json").read_text())
+    scores = ("test_accuracy", "test_mse", "step_sizes")
+    return arrays | {name: result[name] for name in scores if name in result}
 
 
 def report(lines: list[str], page: Path) -> str:
@@ -210,8 +221,8 @@ def report(lines: list[str], page: Path) -> str:
         "# The same bits",
         "",
         f"Printed by `python benchmarks/bits.py --data DATA --write docs/{page.name}`: support",
-        f"images, labels and scores after {STEPS} steps of KIP, byte by byte, against the run in",
-        f"one process. Python {platform.python_version()}, {os.cpu_count()} cores; seconds include",
+        f"images, labels and scores after {STEPS} steps, byte by byte, against the run in one",
+        f"process. Python {platform.python_version()}, {os.cpu_count()} cores; seconds include",
         "starting and ending every process. All of it on one processor: on another kind of",
         "device the last bits may differ, so that a run lets in",
         "[one kind](cluster.md#one-kind-of-device) only.",
