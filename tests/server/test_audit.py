@@ -139,8 +139,9 @@ def test_where_all_is_audited_a_liar_changes_nothing(seed):
             id = held[worker].pop(0)
             bits = f"{id} but for {rng.random()}" if worker == liar and rng.random() < 0.5 else id
             scheduler.complete(worker, id, bits, bits)
-        for each in held:
-            held[each] = [i for i in held[each] if i not in scheduler.renew(each, held[each])]
+        for each in held:  # Also who holds nothing shows that it lives.
+            gone = scheduler.renew(each, held[each])
+            held[each] = [id for id in held[each] if id not in gone]
         scheduler.tick()
         results += scheduler.gather(ids[len(results) :])
     assert results == ids
