@@ -212,8 +212,8 @@ def bits(run: Path) -> dict[str, object]:
     with np.load(run / "distilled.npz") as archive:
         arrays = {name: archive[name].tobytes() for name in ("images", "labels")}
     result = json.loads((run / "result.json").read_text())
-    scores = ("test_accuracy", "test_mse", "step_sizes")
-    return arrays | {name: result[name] for name in scores if name in result}
+    own = "step_sizes" if "step_sizes" in result else "test_mse"
+    return {**arrays, "accuracy": result["test_accuracy"], own: result[own]}
 
 
 def report(lines: list[str], page: Path) -> str:

@@ -17,13 +17,12 @@ def of(digits, plan=PLAN, **changed):
     return StepBaselines(plan, dataclasses.replace(digits.dataset, **changed), digits.transform)
 
 
-def test_neither_rate_nor_neighbours_are_chosen_by_the_test_images(digits):
+@pytest.mark.parametrize("way", [StepBaselines.by_steps, StepBaselines.by_neighbours])
+def test_neither_rate_nor_neighbours_are_chosen_by_the_test_images(digits, way):
     shuffled = np.random.default_rng(0).permutation(digits.y_test)
-    for way in ("by_steps", "by_neighbours"):
-        known = getattr(of(digits), way)("random")
-        blind = getattr(of(digits, y_test=shuffled), way)("random")
-        assert known.chosen == blind.chosen
-        assert known.mean > 0.25 > blind.mean  # The labels are then of no use.
+    known, blind = way(of(digits), "random"), way(of(digits, y_test=shuffled), "random")
+    assert known.chosen == blind.chosen
+    assert known.mean > 0.25 > blind.mean  # The labels are then of no use.
 
 
 def test_a_rate_is_the_best_of_those_given(digits):
@@ -61,7 +60,7 @@ def test_the_nearest_neighbour_is_that_of_brute_force(digits):
 
 
 def test_rates_that_all_diverge_are_named(digits):
-    with pytest.raises(FloatingPointError, match="no rate of 1e\\+30 gives finite losses"):
+    with pytest.raises(FloatingPointError, match=r"no rate of 1e\+30 gives finite losses"):
         of(digits, dataclasses.replace(PLAN, rates=(1e30,))).by_steps("random")
 
 

@@ -148,11 +148,13 @@ def bits():
     def read(folder):
         result = json.loads((Path(folder) / "result.json").read_text())
         del result["seconds"]
-        timed = ("seconds", "kernel_elements_per_second")
         lines = [
             json.loads(line) for line in (Path(folder) / "metrics.jsonl").read_text().splitlines()
         ]
-        metrics = [{k: v for k, v in line.items() if k not in timed} for line in lines]
+        metrics = [
+            {k: v for k, v in line.items() if k != "seconds" and not k.endswith("_per_second")}
+            for line in lines
+        ]
         with np.load(Path(folder) / "distilled.npz") as archive:
             arrays = {name: archive[name].tobytes() for name in ("images", "labels")}
         return arrays, metrics, result

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 
-import numpy as np
 import pytest
 
 SMALL = {
@@ -15,19 +14,12 @@ SMALL = {
 COMMON = ("--eval_every=0", "--checkpoint_every=20", "--target_batch=300")
 
 
-def arrays(folder):
-    with np.load(folder / "distilled.npz") as archive:
-        return [archive[name].tobytes() for name in ("images", "labels")], (
-            folder / "result.json"
-        ).read_text().partition("step_sizes")[2]
-
-
 @pytest.mark.parametrize(
     ("method", "engine"),
     [("dd", "launchpad"), ("dd", "ray"), ("rfad", "launchpad"), ("frepo", "launchpad")],
 )
 def test_it_is_the_same_by_one_process_and_by_workers_of_whom_one_is_killed(
-    processes, eventually, tmp_path, method, engine
+    processes, eventually, tmp_path, bits, method, engine
 ):
     pytest.importorskip(engine, reason=f"needs {engine}")
     problem = (f"--method={method}", *SMALL[method], *COMMON)
@@ -44,5 +36,5 @@ def test_it_is_the_same_by_one_process_and_by_workers_of_whom_one_is_killed(
     assert run.wait() == 0, run.said
     alone = processes.start("distill", *problem, "--out=alone")
     assert alone.wait() == 0, alone.said
-    assert arrays(tmp_path / "workers") == arrays(tmp_path / "alone")
+    assert bits(tmp_path / "workers") == bits(tmp_path / "alone")
     assert processes.alive() == []
