@@ -223,7 +223,7 @@ def report(lines: list[str], page: Path) -> str:
         f"Printed by `python benchmarks/bits.py --data DATA --write docs/{page.name}`: support",
         f"images, labels and scores after {STEPS} steps, byte by byte, against the run in one",
         f"process. Python {platform.python_version()}, {os.cpu_count()} cores; seconds include",
-        "starting and ending every process. All of it on one processor: on another kind of",
+        "starting and ending every process. All ways of a run on one processor: on another kind of",
         "device the last bits may differ, so that a run lets in",
         "[one kind](cluster.md#one-kind-of-device) only.",
         "",
