@@ -1,12 +1,13 @@
 """The layers that the networks share. They see one image `[c, h, w]`; a batch is a `jax.vmap`."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+
+from stillhouse.networks.narrow_conv import narrow_conv
 
 BATCH_AXIS = "batch"  # The name of the axis over which networks are mapped.
 _EPSILON = 1e-5
@@ -71,25 +72,13 @@ def _batch_mean(x: jax.Array) -> jax.Array:
 
 
 class NarrowConv(eqx.nn.Conv2d):
-    """A convolution of few channels and stride 1, as a matrix product for each row of its window.
-
-    On a processor XLA's own takes twice as long for a step of LeNet; elsewhere it is used.
-    """
+    """A convolution of few channels and stride 1, by `narrow_conv` on a processor."""
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
         """Return the outputs `[o, h, w]` for an image `[c, h, w]`."""
         if jax.default_backend() != "cpu":
             return super().__call__(x)
-        outputs, inputs, rows, columns = self.weight.shape
-        x = jnp.pad(x, ((0, 0), *self.padding))
-        h, w = x.shape[1] - rows + 1, x.shape[2] - columns + 1
-        near = jnp.stack([x[:, :, j : j + w] for j in range(columns)], axis=1)
-        products = (
-            self.weight[:, :, i].reshape(outputs, -1)
-            @ near[:, :, i : i + h].reshape(inputs * columns, h * w)
-            for i in range(rows)
-        )
-        y = functools.reduce(jnp.add, products).reshape(outputs, h, w)
+        y = narrow_conv(jnp.pad(x, ((0, 0), *self.padding))[None], self.weight)[0]
         return y if self.bias is None else y + self.bias
 
 
