@@ -11,17 +11,21 @@ a quarter longer for a step of LeNet, and XLA's own convolutions twice as long.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.interpreters import ad, batching, mlir
 
 try:
-    from jax.extend.core import Primitive
+    from jax.extend.core import Primitive  # type: ignore[import-not-found, unused-ignore]
 except ImportError:  # Older than JAX 0.4.36.
-    from jax.core import Primitive
+    from jax.core import Primitive  # type: ignore[attr-defined, no-redef, unused-ignore]
+
+# Columns of an image for each of the window, up to which products of all columns are faster.
+_WIDE = 7
 
 
 def narrow_conv(x: jax.Array, w: jax.Array) -> jax.Array:
@@ -41,56 +45,96 @@ def narrow_conv(x: jax.Array, w: jax.Array) -> jax.Array:
 def _conv_of(x: jax.Array, w: jax.Array) -> jax.Array:
     # All rows of the window at once, and what they give is summed: fewer and larger products.
     outputs, inputs, rows, columns = w.shape
-    n, _, height, _ = x.shape
-    near = _shifted(x, columns)
-    by_row = w.transpose(2, 0, 1, 3).reshape(rows * outputs, inputs * columns)
-    products = by_row @ near.reshape(n, inputs * columns, -1)
-    products = products.reshape(n, rows, outputs, height, -1)
+    n, height = x.shape[0], x.shape[2]
+    near = _shifted(x, columns).reshape(inputs * columns, -1)
+    by_row = lax.transpose(w, (2, 0, 1, 3)).reshape(rows * outputs, inputs * columns)
+    products = (by_row @ near).reshape(rows, outputs, n, height, -1)
     h = height - rows + 1
-    return _sum(products[:, i, :, i : i + h] for i in range(rows))
+    y = _sum(
+        lax.index_in_dim(lax.slice_in_dim(products, i, i + h, axis=3), i, keepdims=False)
+        for i in range(rows)
+    )
+    return lax.transpose(y, (1, 0, 2, 3))
 
 
 def _image_of(g: jax.Array, w: jax.Array) -> jax.Array:
     outputs, inputs, rows, columns = w.shape
     n, _, h, width = g.shape
-    flat = g.reshape(n, outputs, -1)
-    products = (w[:, :, i].reshape(outputs, -1).T @ flat for i in range(rows))
-    shape = (n, inputs, columns, h, width)
+    flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
+    by_row = lax.transpose(w, (2, 1, 3, 0)).reshape(rows, inputs * columns, outputs)
     by_column = _sum(
-        _with_zeros(product.reshape(shape), 3, i, rows - 1 - i)
-        for i, product in enumerate(products)
+        _with_zeros((row @ flat).reshape(inputs, columns, n, h, width), 3, i, rows - 1 - i)
+        for i, row in enumerate(_along(by_row, 0))
     )
-    return _sum(_with_zeros(by_column[:, :, j], 3, j, columns - 1 - j) for j in range(columns))
+    x = _sum(
+        _with_zeros(column, 3, j, columns - 1 - j) for j, column in enumerate(_along(by_column, 1))
+    )
+    return lax.transpose(x, (1, 0, 2, 3))
 
 
 def _window_of(x: jax.Array, g: jax.Array) -> jax.Array:
-    n, inputs, height, width = x.shape
+    _, inputs, height, width = x.shape
     _, outputs, h, w = g.shape
     rows, columns = height - h + 1, width - w + 1
-    near = _shifted(x, columns)
-    flat = g.reshape(n, outputs, -1)
+    if width > _WIDE * columns:
+        near = _shifted(x, columns)
+        flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
+        products = [
+            _over_last(flat, lax.slice_in_dim(near, i, i + h, axis=3).reshape(inputs * columns, -1))
+            for i in range(rows)
+        ]
+        by_row = jnp.stack(products, axis=1).reshape(outputs, rows, inputs, columns)
+        return lax.transpose(by_row, (0, 2, 1, 3))
+    # Each column of g with each of x, of which only the near ones are wanted: more work than that
+    # of the window, but in products that are large enough to be fast.
+    flat = lax.transpose(g, (1, 3, 0, 2)).reshape(outputs * w, -1)
+    lines = lax.transpose(x, (0, 2, 1, 3))
     products = [
-        jnp.einsum("nop,nqp->oq", flat, near[:, :, :, i : i + h].reshape(n, inputs * columns, -1))
+        (flat @ lax.slice_in_dim(lines, i, i + h, axis=1).reshape(-1, inputs * width)).reshape(
+            outputs, w, inputs, width
+        )
         for i in range(rows)
     ]
-    return jnp.stack(products, axis=1).reshape(outputs, rows, inputs, columns).swapaxes(1, 2)
+    return _along_diagonals(jnp.stack(products, axis=2), columns)
+
+
+def _along_diagonals(products: jax.Array, columns: int) -> jax.Array:
+    """Return the sums over v of `[o, v, i, c, v + j]`, `[o, c, i, j]` for each of the columns j."""
+    outputs, w, rows, inputs, width = products.shape
+    flat = lax.transpose(products, (0, 3, 2, 1, 4)).reshape(outputs, inputs, rows, w * width)
+    # In lines that are longer by one, what was on a diagonal is below each other.
+    skewed = _with_zeros(flat, 3, 0, w).reshape(outputs, inputs, rows, w, width + 1)
+    return lax.slice_in_dim(skewed, 0, columns, axis=4).sum(axis=3)
 
 
 def _shifted(x: jax.Array, columns: int) -> jax.Array:
-    """Return images at each column of a window, `[n, c, columns, h, w - columns + 1]`."""
+    """Return images at each column of a window, `[c, columns, n, h, w - columns + 1]`.
+
+    The channels come first: the products are over them, and for all images at once.
+    """
     width = x.shape[3] - columns + 1
-    return jnp.stack([x[..., j : j + width] for j in range(columns)], axis=2)
+    x = lax.transpose(x, (1, 0, 2, 3))
+    return jnp.stack([lax.slice_in_dim(x, j, j + width, axis=3) for j in range(columns)], axis=1)
+
+
+def _over_last(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Return a b', summed over the last axis of both, with neither written anew."""
+    return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
+
+
+def _along(x: jax.Array, axis: int) -> Iterator[jax.Array]:
+    for i in range(x.shape[axis]):
+        yield lax.index_in_dim(x, i, axis, keepdims=False)
 
 
 def _with_zeros(x: jax.Array, axis: int, before: int, behind: int) -> jax.Array:
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = before, behind
-    return jnp.pad(x, widths)
+    widths = [(0, 0, 0)] * x.ndim
+    widths[axis] = before, behind, 0
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
 
 
-def _sum(parts: Any) -> jax.Array:
-    total: jax.Array = functools.reduce(jnp.add, parts)
-    return total
+def _sum(parts: Iterable[jax.Array]) -> jax.Array:
+    return functools.reduce(lax.add, parts)
 
 
 def _primitive(
