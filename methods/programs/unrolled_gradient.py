@@ -87,7 +87,11 @@ class UnrolledGradient(Program):
     def compute(self, context: Context, shared: Arrays, own: Arrays) -> Arrays:
         """Take the steps, and go back through them."""
         # JAX is not needed to name a program.
-        from stillhouse.methods.unrolling.unroll import step_programs, unrolled_gradient
+        from stillhouse.methods.unrolling.unroll import (
+            first_weights,
+            step_programs,
+            unrolled_gradient,
+        )
 
         images, labels, sizes, order, x_t, y_t, w = shared[:7]
         seed, end = (int(value) for value in own[0])
@@ -96,7 +100,7 @@ class UnrolledGradient(Program):
         h, width, c = images.shape[1:]
         programs = step_programs(self.network, self.loss, (h, width, c), labels.shape[1])
         network = programs.network
-        begun = network.unpack(shared[7]) if self.from_weights else network.init(seed)
+        begun = network.unpack(shared[7]) if self.from_weights else first_weights(network, seed)
         found = unrolled_gradient(
             programs,
             *begun,

@@ -115,6 +115,17 @@ def step_programs(
     return StepPrograms(network, update, pull_back, outer, add)
 
 
+@functools.lru_cache(maxsize=1)
+def first_weights(network: Network, seed: int) -> tuple[Params, State]:
+    """Return what a network begins with; a fixed one, with the same before every update.
+
+    Args:
+        network: the network.
+        seed: of its weights.
+    """
+    return network.init(seed)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Unrolled:
     """What came of steps on a set, and its derivatives.
