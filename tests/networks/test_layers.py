@@ -8,6 +8,7 @@ from stillhouse.networks.layers import (
     BATCH_AXIS,
     BatchNorm,
     activation,
+    average_pool,
     check_pools,
     max_pool,
     norm_layers,
@@ -46,6 +47,11 @@ def test_norms_normalise_an_image_over_their_groups_of_channels(norm, groups):
 def test_max_pools_take_the_largest_of_four_and_drop_what_is_left_over():
     x = np.arange(15.0, dtype=np.float32).reshape(1, 3, 5)
     assert max_pool()(x).tolist() == [[[6.0, 8.0]]]
+
+
+def test_average_pools_take_the_mean_of_four_and_drop_what_is_left_over():
+    x = np.arange(15.0, dtype=np.float32).reshape(1, 3, 5)
+    assert average_pool()(x).tolist() == [[[3.0, 5.0]]]
 
 
 def test_activations_are_what_they_are_called():
