@@ -73,29 +73,38 @@ def _image_of(g: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def _window_of(x: jax.Array, g: jax.Array) -> jax.Array:
-    _, inputs, height, width = x.shape
-    _, outputs, h, w = g.shape
-    rows, columns = height - h + 1, width - w + 1
-    if width > _WIDE * columns:
-        near = _shifted(x, columns)
-        flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
-        products = [
-            _over_last(flat, lax.slice_in_dim(near, i, i + h, axis=3).reshape(inputs * columns, -1))
-            for i in range(rows)
-        ]
-        by_row = jnp.stack(products, axis=1).reshape(outputs, rows, inputs, columns)
-        return lax.transpose(by_row, (0, 2, 1, 3))
-    # Each column of g with each of x, of which only the near ones are wanted: more work than that
-    # of the window, but in products that are large enough to be fast.
+    width, columns = x.shape[3], x.shape[3] - g.shape[3] + 1
+    return _window_by_column(x, g) if width > _WIDE * columns else _window_by_line(x, g)
+
+
+def _window_by_column(x: jax.Array, g: jax.Array) -> jax.Array:
+    """Return the window by a product for each of its rows, with images at each of its columns."""
+    inputs, outputs, h = x.shape[1], g.shape[1], g.shape[2]
+    rows, columns = x.shape[2] - h + 1, x.shape[3] - g.shape[3] + 1
+    near = _shifted(x, columns)
+    flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
+    products = [
+        _over_last(flat, lax.slice_in_dim(near, i, i + h, axis=3).reshape(inputs * columns, -1))
+        for i in range(rows)
+    ]
+    by_row = jnp.stack(products, axis=1).reshape(outputs, rows, inputs, columns)
+    return lax.transpose(by_row, (0, 2, 1, 3))
+
+
+def _window_by_line(x: jax.Array, g: jax.Array) -> jax.Array:
+    """Return the window by products of every column of g with every one of x.
+
+    Only near ones are wanted. That is more work, but in products that are large enough to be fast.
+    """
+    (_, inputs, height, width), (_, outputs, h, w) = x.shape, g.shape
     flat = lax.transpose(g, (1, 3, 0, 2)).reshape(outputs * w, -1)
     lines = lax.transpose(x, (0, 2, 1, 3))
     products = [
-        (flat @ lax.slice_in_dim(lines, i, i + h, axis=1).reshape(-1, inputs * width)).reshape(
-            outputs, w, inputs, width
-        )
-        for i in range(rows)
+        flat @ lax.slice_in_dim(lines, i, i + h, axis=1).reshape(-1, inputs * width)
+        for i in range(height - h + 1)
     ]
-    return _along_diagonals(jnp.stack(products, axis=2), columns)
+    by_row = jnp.stack(products, axis=1).reshape(outputs, w, -1, inputs, width)
+    return _along_diagonals(by_row, width - w + 1)
 
 
 def _along_diagonals(products: jax.Array, columns: int) -> jax.Array:

@@ -35,8 +35,10 @@ def test_it_is_the_convolution_of_xla(inputs, window):
     assert_same(lambda conv: conv, normal(3, inputs, 7, 8), normal(4, inputs, *window, seed=1))
 
 
-def test_derivatives_of_every_order_are_those_of_xla():
-    x, w, dx, dw = (normal(*shape, seed=i) for i, shape in enumerate((X, W, X, W)))
+@pytest.mark.parametrize("window", [(5, 3), (3, 1)])  # The image is wide beside the second.
+def test_derivatives_of_every_order_are_those_of_xla(window):
+    windows = (*W[:2], *window)
+    x, w, dx, dw = (normal(*shape, seed=i) for i, shape in enumerate((X, windows, X, windows)))
 
     def gradient(conv):
         return jax.grad(loss(conv), (0, 1))
