@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from stillhouse.kernels.device_memory import given_bytes, model_bytes
+from stillhouse.networks.narrow_conv import written_out
 
 # XLA keeps copies in other layouts of what convolutions read and write. In its own plans for the
 # CPU no network's step or prediction took more than this many times what is alive at once.
@@ -42,7 +43,8 @@ def _most_alive(jaxpr: Any) -> int:
     alive = most = 0
     for number, eqn in enumerate(jaxpr.eqns):
         new = {id(v): _bytes(v) for v in eqn.outvars}
-        most = max(most, alive + max([sum(new.values()), *map(_most_alive, _inner(eqn))]))
+        inside = max([sum(new.values()), _written_out(eqn), *map(_most_alive, _inner(eqn))])
+        most = max(most, alive + inside)
         made.update((v, size) for v, size in new.items() if v in last)
         alive += sum(size for v, size in new.items() if v in last)
         for v in {id(v) for v in eqn.invars}:
@@ -58,6 +60,17 @@ def _inner(eqn: Any) -> Iterator[Any]:
             program = getattr(part, "jaxpr", part)
             if hasattr(program, "eqns"):
                 yield program
+
+
+def _written_out(eqn: Any) -> int:
+    """Return what a convolution that is written out has alive at once, in units of `_COPIES`."""
+    if eqn.primitive not in written_out:
+        return 0
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+    program = jax.make_jaxpr(written_out[eqn.primitive])(*shapes).jaxpr
+    # Most copies are operations of its own, and counted by them: in XLA's plans it took no more
+    # than twice what they come to, beside its inputs.
+    return sum(map(_bytes, eqn.invars)) + 2 * _most_alive(program) // _COPIES
 
 
 def _bytes(variable: Any) -> int:

@@ -24,6 +24,8 @@ try:
 except ImportError:  # Older than JAX 0.4.36.
     from jax.core import Primitive  # type: ignore[attr-defined, no-redef, unused-ignore]
 
+# What each of these operations computes by operations of JAX: their memory is counted by it.
+written_out: dict[Primitive, Callable[..., jax.Array]] = {}
 # Columns of an image for each of the window, up to which products of all columns are faster.
 _WIDE = 7
 
@@ -48,7 +50,7 @@ def _conv_of(x: jax.Array, w: jax.Array) -> jax.Array:
     n, height = x.shape[0], x.shape[2]
     near = _shifted(x, columns).reshape(inputs * columns, -1)
     by_row = lax.transpose(w, (2, 0, 1, 3)).reshape(rows * outputs, inputs * columns)
-    products = (by_row @ near).reshape(rows, outputs, n, height, -1)
+    products = _product(by_row, near).reshape(rows, outputs, n, height, -1)
     h = height - rows + 1
     y = _sum(
         lax.index_in_dim(lax.slice_in_dim(products, i, i + h, axis=3), i, keepdims=False)
@@ -63,7 +65,7 @@ def _image_of(g: jax.Array, w: jax.Array) -> jax.Array:
     flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
     by_row = lax.transpose(w, (2, 1, 3, 0)).reshape(rows, inputs * columns, outputs)
     by_column = _sum(
-        _with_zeros((row @ flat).reshape(inputs, columns, n, h, width), 3, i, rows - 1 - i)
+        _with_zeros(_product(row, flat).reshape(inputs, columns, n, h, width), 3, i, rows - 1 - i)
         for i, row in enumerate(_along(by_row, 0))
     )
     x = _sum(
@@ -84,7 +86,7 @@ def _window_by_column(x: jax.Array, g: jax.Array) -> jax.Array:
     near = _shifted(x, columns)
     flat = lax.transpose(g, (1, 0, 2, 3)).reshape(outputs, -1)
     products = [
-        _over_last(flat, lax.slice_in_dim(near, i, i + h, axis=3).reshape(inputs * columns, -1))
+        _product(flat, lax.slice_in_dim(near, i, i + h, axis=3).reshape(inputs * columns, -1), 1)
         for i in range(rows)
     ]
     by_row = jnp.stack(products, axis=1).reshape(outputs, rows, inputs, columns)
@@ -100,7 +102,7 @@ def _window_by_line(x: jax.Array, g: jax.Array) -> jax.Array:
     flat = lax.transpose(g, (1, 3, 0, 2)).reshape(outputs * w, -1)
     lines = lax.transpose(x, (0, 2, 1, 3))
     products = [
-        flat @ lax.slice_in_dim(lines, i, i + h, axis=1).reshape(-1, inputs * width)
+        _product(flat, lax.slice_in_dim(lines, i, i + h, axis=1).reshape(-1, inputs * width))
         for i in range(height - h + 1)
     ]
     by_row = jnp.stack(products, axis=1).reshape(outputs, w, -1, inputs, width)
@@ -126,9 +128,10 @@ def _shifted(x: jax.Array, columns: int) -> jax.Array:
     return jnp.stack([lax.slice_in_dim(x, j, j + width, axis=3) for j in range(columns)], axis=1)
 
 
-def _over_last(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Return a b', summed over the last axis of both, with neither written anew."""
-    return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
+def _product(a: jax.Array, b: jax.Array, axis: int = 0) -> jax.Array:
+    """Return a b, summed over a's last axis and one of b, in all of float32."""
+    # Where a derivative is found, the setting under which its function was traced is no more.
+    return lax.dot_general(a, b, (((1,), (axis,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
 def _along(x: jax.Array, axis: int) -> Iterator[jax.Array]:
@@ -166,6 +169,7 @@ def _primitive(
         y = primitive.bind(a.reshape(-1, *a.shape[2:]), b)
         return y.reshape(*a.shape[:2], *y.shape[1:]), 0
 
+    written_out[primitive] = function
     primitive.def_abstract_eval(shape_of)
     mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=False))
     batching.primitive_batchers[primitive] = batch
