@@ -29,7 +29,7 @@ def alexcifar(image_shape: tuple[int, int, int], num_classes: int) -> eqx.nn.Seq
     """
     h, w, channels = image_shape
     check_pools("alexcifar", h, w, 2, "use another network, such as mlp")
-    pool = eqx.nn.MaxPool2d(3, 2, padding=1)
+    pool = eqx.nn.Lambda(_wide_pool)
     normalise = eqx.nn.Lambda(_response_norm)
     layers: Layers = [conv(channels, _CHANNELS, window=5), relu(), pool, normalise]
     layers += [conv(_CHANNELS, _CHANNELS, window=5), relu(), normalise, pool]
@@ -38,13 +38,19 @@ def alexcifar(image_shape: tuple[int, int, int], num_classes: int) -> eqx.nn.Seq
     return eqx.nn.Sequential([*layers, dense(192, num_classes)])
 
 
+def _wide_pool(x: jax.Array) -> jax.Array:
+    """Return the largest of windows of 3 x 3 around every other pixel, `[h / 2, w / 2, c]`."""
+    around = ((1, 1), (1, 1), (0, 0))
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (3, 3, 1), (2, 2, 1), around)
+
+
 def _response_norm(x: jax.Array) -> jax.Array:
-    """Divide by `(1 + a m)^0.75`, m the mean square over four neighbouring channels, `[c, h, w]`.
+    """Divide by `(1 + a m)^0.75`, m the mean square over four neighbouring channels, `[h, w, c]`.
 
     a = 0.001 / 9; the neighbours are the two channels before, the channel itself and the one
     behind, and where there is none it counts as zero.
     """
-    count = len(x)
-    squares = jnp.pad(jnp.square(x), ((_NEIGHBOURS // 2, (_NEIGHBOURS - 1) // 2), (0, 0), (0, 0)))
-    near = sum((squares[i : i + count] for i in range(_NEIGHBOURS)), jnp.zeros_like(x))
+    count = x.shape[2]
+    squares = jnp.pad(jnp.square(x), ((0, 0), (0, 0), (_NEIGHBOURS // 2, (_NEIGHBOURS - 1) // 2)))
+    near = sum((squares[..., i : i + count] for i in range(_NEIGHBOURS)), jnp.zeros_like(x))
     return x * (1.0 + (0.001 / 9.0 / _NEIGHBOURS) * near) ** -0.75

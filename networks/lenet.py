@@ -2,7 +2,8 @@
 
 import equinox as eqx
 
-from stillhouse.networks.layers import Layers, conv, dense, flatten, max_pool, relu
+from stillhouse.networks.channels_first import ChannelsFirst, conv, flatten, max_pool
+from stillhouse.networks.layers import Layers, dense, relu
 
 _WINDOW = 5
 _SMALLEST = 12
@@ -41,4 +42,4 @@ def lenet(image_shape: tuple[int, int, int], num_classes: int) -> eqx.nn.Sequent
         channels, around = outputs, 0
     features = h * w * channels
     layers += [flatten(), dense(features, 120), relu(), dense(120, 84), relu()]
-    return eqx.nn.Sequential([*layers, dense(84, num_classes)])
+    return ChannelsFirst([*layers, dense(84, num_classes)])

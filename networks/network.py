@@ -30,7 +30,7 @@ class Network:
     numbers, and the latter are learned.
 
     Args:
-        make: makes the layers: from an image `[c, h, w]` and a state to the outputs `[k]` and a
+        make: makes the layers: from an image `[h, w, c]` and a state to the outputs `[k]` and a
             state. The last one is dense, and what it sees are the network's features.
         spec: what the weights start as, and what of them is learned.
 
@@ -139,7 +139,7 @@ class Network:
         module = eqx.combine(self.weights(params), self._static[training])[layers]
         each = jax.vmap(module, in_axes=(0, None), out_axes=(0, None), axis_name=BATCH_AXIS)
         with full_precision():
-            return each(jnp.transpose(images, (0, 3, 1, 2)), state)
+            return each(images, state)
 
     def weights(self, params: Params) -> Params:
         """Return what the layers multiply by: in the NTK parameterisation, scaled parameters."""

@@ -50,7 +50,7 @@ class ResidualBlock(eqx.nn.StatefulLayer):
     def __call__(
         self, x: jax.Array, state: eqx.nn.State, *, key: jax.Array | None = None
     ) -> tuple[jax.Array, eqx.nn.State]:
-        """Return the block's outputs `[c, h, w]`, and the state after it."""
+        """Return the block's outputs `[h, w, c]`, and the state after it."""
         y, state = self.main(x, state)
         around, state = self.shortcut(x, state)
         return jax.nn.relu((y + around) * self.scale), state
