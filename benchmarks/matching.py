@@ -1,8 +1,8 @@
 """Time a step of each matching method beside the same step in PyTorch, on this processor.
 
-    python benchmarks/matching.py                              # MNIST's size, one image a class
-    python benchmarks/matching.py --size 32x32x3 --ipc 10 --threads 2
-    python benchmarks/matching.py --write docs                 # also writes docs/matching.md
+    python benchmarks/matching.py                     # images of MNIST's size, and of CIFAR-10's
+    python benchmarks/matching.py --sizes 32x32x3 --ipc 10 --threads 2
+    python benchmarks/matching.py --write docs        # also writes docs/matching.md
 
 Each side runs in a process of its own, one after the other, in turns; the fastest step counts. Both
 get random images, a ConvNet of depth 3 with instance norm, 24 real images a class, ten classes and
@@ -11,7 +11,7 @@ says what to install.
 """
 
 import argparse
-import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -19,7 +19,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -34,36 +37,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--size", default="28x28x1")
+    parser.add_argument("--sizes", nargs="+", default=["28x28x1", "32x32x3"])
     parser.add_argument("--ipc", type=int, default=1)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--write", type=Path)
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(timed(*options.one, options)))
         return
     sides = ["stillhouse"]
-    if importlib.util.find_spec("torch"):
+    if find_spec("torch"):
         sides.append("torch")
     else:
         print(MISSING)
-    found: dict[tuple[str, str], float] = {}
+    found: dict[tuple[str, str, str], float] = {}
     for _ in range(ROUNDS):
-        for method in METHODS:
-            for side in sides:
-                seconds = in_a_process(side, method, options)
-                found[method, side] = min(seconds, found.get((method, side), seconds))
+        for step in itertools.product(options.sizes, METHODS, sides):
+            seconds = in_a_process(*step, options)
+            found[step] = min(seconds, found.get(step, seconds))
     table = as_table(found, sides)
     print(table)
     if options.write:
-        head = (
-            "# A step of matching, here and in PyTorch\n\nMilliseconds a step, by `python "
-            f"benchmarks/matching.py`: {options.size}, {options.ipc} images a class, {REAL} real "
-            f"ones, width {options.width}, {options.threads} threads of {processor()}.\n\n"
-        )
-        (options.write / "matching.md").write_text(head + table + "\n")
+        (options.write / "matching.md").write_text(head(options) + table)
+
+
+def head(options: argparse.Namespace) -> str:
+    """Return what stands above the table on its page."""
+    images, threads = numbered(options.ipc, "image"), numbered(options.threads, "thread")
+    packages = [f"{name} {version(name)}" for name in ("torch", "jax") if find_spec(name)]
+    python = ".".join(platform.python_version_tuple()[:2])
+    text = (
+        f"Milliseconds a step, by `python benchmarks/matching.py`: {images} a class, {REAL} real "
+        f"ones, a ConvNet of width {options.width}, {threads} of {processor()}; Python {python}, "
+        f"{', '.join(packages)}. A ratio is PyTorch's time over ours."
+    )
+    return "\n".join(["# A step of matching, here and in PyTorch", "", *wrap(text, 100), "", ""])
+
+
+def numbered(count: int, name: str) -> str:
+    return f"{count} {name}" + ("" if count == 1 else "s")
 
 
 def processor() -> str:
@@ -73,31 +87,32 @@ def processor() -> str:
     return platform.processor()
 
 
-def as_table(found: dict[tuple[str, str], float], sides: list[str]) -> str:
-    """Return the milliseconds of a step, and their ratio where there are two sides."""
-    lines = [f"| step | {' | '.join(sides)} | ratio |", "| --- " * (len(sides) + 2) + "|"]
-    for method in METHODS:
-        times = [found[method, side] for side in sides]
+def as_table(found: dict[tuple[str, str, str], float], sides: list[str]) -> str:
+    """Return the milliseconds of each step, and their ratio where there are two sides."""
+    lines = [f"| images | step | {' | '.join(sides)} | ratio |", "| --- " * (len(sides) + 3) + "|"]
+    for size, method in dict.fromkeys((size, method) for size, method, _ in found):
+        times = [found[size, method, side] for side in sides]
         ratio = f"{times[1] / times[0]:.2f}" if len(times) > 1 else "-"
-        lines.append(f"| {method} | {' | '.join(f'{1e3 * t:.0f}' for t in times)} | {ratio} |")
-    return "\n".join(lines)
+        shown = " | ".join(f"{1e3 * t:.0f}" for t in times)
+        lines.append(f"| {size} | {method} | {shown} | {ratio} |")
+    return "\n".join([*lines, ""])
 
 
-def in_a_process(side: str, method: str, options: argparse.Namespace) -> float:
+def in_a_process(size: str, method: str, side: str, options: argparse.Namespace) -> float:
     """Return the seconds of a step, the fastest of a few in a process of their own."""
-    flags = (f"--size={options.size}", f"--ipc={options.ipc}", f"--width={options.width}")
     threads = str(options.threads)
+    flags = (f"--ipc={options.ipc}", f"--width={options.width}", f"--threads={threads}")
     environment = {**os.environ, "NPROC": threads, "OMP_NUM_THREADS": threads}
     done = subprocess.run(
-        [sys.executable, __file__, "--one", side, method, *flags, f"--threads={threads}"],
+        [sys.executable, __file__, "--one", size, method, side, *flags],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def timed(side: str, method: str, options: argparse.Namespace) -> float:
+def timed(size: str, method: str, side: str, options: argparse.Namespace) -> float:
     """Return the seconds of the fastest of a few steps, after one that compiles."""
-    shape = tuple(map(int, options.size.split("x")))
+    shape = tuple(map(int, size.split("x")))
     rng = np.random.default_rng(0)
     counts = (CLASSES * options.ipc, CLASSES * REAL)
     x_s, x_t = (rng.standard_normal((n, *shape)).astype(np.float32) for n in counts)
