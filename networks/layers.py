@@ -66,8 +66,8 @@ class BatchNorm(eqx.nn.StatefulLayer):
                 for a, b in zip(old, (mean, variance), strict=True)
             )
             state = state.set(self.running, tuple(new))
-        normal = (x - mean) * jax.lax.rsqrt(variance + _EPSILON)
-        return self.weight.ravel() * normal + self.bias.ravel(), state
+        scale = self.weight.ravel() * jax.lax.rsqrt(variance + _EPSILON)
+        return (x - mean) * scale + self.bias.ravel(), state
 
 
 def _batch_mean(x: jax.Array) -> jax.Array:
@@ -86,12 +86,15 @@ class GroupNorm(eqx.nn.GroupNorm):
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:  # type: ignore[override]
         """Return the normalised image `[h, w, c]`."""
-        h, w, channels = x.shape
-        groups = x.reshape(h, w, self.groups, channels // self.groups)
-        around = groups - groups.mean(axis=(0, 1, 3), keepdims=True)
-        variance = jnp.square(around).mean(axis=(0, 1, 3), keepdims=True)
-        normal = around * jax.lax.rsqrt(variance + self.eps)
-        return self.weight * normal.reshape(x.shape) + self.bias
+        around = x - self._mean(x)
+        scale = self.weight * jax.lax.rsqrt(self._mean(jnp.square(around)) + self.eps)
+        return around * scale + self.bias
+
+    def _mean(self, x: jax.Array) -> jax.Array:
+        """Return the mean of each channel's group, `[c]`."""
+        by_channel = x.mean(axis=(0, 1))
+        by_group = by_channel.reshape(self.groups, -1).mean(axis=1)
+        return jnp.repeat(by_group, self.channels // self.groups, total_repeat_length=self.channels)
 
 
 class Conv(eqx.nn.Conv2d):
