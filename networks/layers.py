@@ -74,29 +74,40 @@ def _batch_mean(x: jax.Array) -> jax.Array:
     return jax.lax.pmean(x.mean(axis=(0, 1)), BATCH_AXIS)
 
 
-class GroupNorm(eqx.nn.GroupNorm):
-    """Normalise each group of channels over its pixels, as Equinox does with the channels first.
+class GroupNorm(eqx.Module):
+    """Normalise each group of channels over its pixels.
+
+    Attributes:
+        groups: of how many the channels make.
+        weight: scale of each channel, float32 `[c]`.
+        bias: shift of each channel, float32 `[c]`.
 
     References:
         Wu, He. Group Normalization. ECCV 2018, https://arxiv.org/abs/1803.08494
     """
 
-    def __init__(self, groups: int, channels: int) -> None:
-        super().__init__(groups, channels)
+    groups: int = eqx.field(static=True)
+    weight: jax.Array
+    bias: jax.Array
 
-    def __call__(self, x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:  # type: ignore[override]
+    def __init__(self, groups: int, channels: int) -> None:
+        self.groups = groups
+        self.bias = jnp.zeros(channels, jnp.float32)
+        self.weight = self.bias + 1
+
+    def __call__(self, x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
         """Return the normalised image `[h, w, c]`."""
         around = x - self._mean(x)
-        scale = self.weight * jax.lax.rsqrt(self._mean(jnp.square(around)) + self.eps)
+        scale = self.weight * jax.lax.rsqrt(self._mean(jnp.square(around)) + _EPSILON)
         return around * scale + self.bias
 
     def _mean(self, x: jax.Array) -> jax.Array:
         """Return the mean of each channel's group, `[c]`."""
         # Channels first, then groups of them: an axis for groups beside that of channels would make
         # derivatives of derivatives take half as long again.
-        by_channel = x.mean(axis=(0, 1))
-        by_group = by_channel.reshape(self.groups, -1).mean(axis=1)
-        return jnp.repeat(by_group, self.channels // self.groups, total_repeat_length=self.channels)
+        channels = x.shape[2]
+        by_group = x.mean(axis=(0, 1)).reshape(self.groups, -1).mean(axis=1)
+        return jnp.repeat(by_group, channels // self.groups, total_repeat_length=channels)
 
 
 class Conv(eqx.nn.Conv2d):
