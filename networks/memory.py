@@ -31,7 +31,15 @@ def program_bytes(function: Callable[..., Any], *arguments: Any) -> int:
         arguments: arrays, or shapes and dtypes alone, `jax.ShapeDtypeStruct`.
     """
     jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
-    return sum(map(_bytes, jaxpr.invars)) + _COPIES * _most_alive(jaxpr)
+    return sum(map(_bytes, jaxpr.invars)) + _turned(jaxpr) + _COPIES * _most_alive(jaxpr)
+
+
+def _turned(jaxpr: Any) -> int:
+    """Return the bytes of transposed arguments, such as windows: XLA makes them all beforehand."""
+    given = {id(v) for v in jaxpr.invars}
+    own = (e for e in jaxpr.eqns if e.primitive.name == "transpose" and id(e.invars[0]) in given)
+    inner = (program for eqn in jaxpr.eqns for program in _inner(eqn))
+    return sum(_bytes(eqn.outvars[0]) for eqn in own) + sum(map(_turned, inner))
 
 
 def _most_alive(jaxpr: Any) -> int:

@@ -67,6 +67,17 @@ def test_what_was_read_for_the_last_time_is_not_counted_on():
     assert program_bytes(kept, x) == program_bytes(jax.jit(kept), x) == one + copies * 9 * one
 
 
+def test_arguments_that_are_transposed_are_kept_beside_themselves():
+    x = jax.ShapeDtypeStruct((16, 16), jnp.float32)
+
+    def product(x, y):
+        return x.T @ jnp.sin(y.T)
+
+    # Transposes, and what is alive at once: both of these, then the sine of one beside them.
+    for program in (product, jax.jit(product)):
+        assert program_bytes(program, x, x) == 4 * 1024 + memory._COPIES * 3 * 1024
+
+
 def test_counted_are_parameters_gradients_moments_and_a_batch_s_activations():
     spec, shape = NETWORKS["convnet"]
     plain, adam = (programs_for(spec, Objective(optimiser=o), shape, 10) for o in ("sgd", "adam"))
