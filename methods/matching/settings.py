@@ -58,6 +58,7 @@ class MatchingSettings(NetworkSettings):
         augment: what may happen to real and synthetic images alike.
         recipe_steps: of the training that the set is meant for.
         recipe_rate: its first learning rate, a tenth of it after half of the steps.
+        recipe_augment: what may happen to the images of its steps; as `augment` where empty.
         recipe_networks: how many are trained for a score of the run.
     """
 
@@ -80,6 +81,12 @@ class MatchingSettings(NetworkSettings):
     )
     recipe_rate: float = option(
         0.01, "its first learning rate; a tenth of it after half of the steps", check=positive
+    )
+    recipe_augment: tuple[str, ...] = option(
+        (),
+        f"change its images at each step in one of these ways: {', '.join(KINDS)}; {ALL} for all, "
+        "or none (default: as --augment)",
+        check=expected_kinds,
     )
     recipe_networks: int = option(
         1, "networks that are trained for each score of the run", check=at_least(1)
@@ -119,7 +126,7 @@ class MatchingSettings(NetworkSettings):
 
     def recipe(self) -> TrainingRecipe:
         """Return ordinary training, as published."""
-        augmentation = self.siamese
+        augmentation = siamese_augmentation(self.recipe_augment or self.augment)
         return TrainingRecipe(
             self.spec.to_dict(),
             learning_rate=self.recipe_rate,
@@ -138,6 +145,8 @@ class MatchingSettings(NetworkSettings):
         )
         settings = {name: getattr(self, name) for name in own}
         settings |= {"augment": list(self.augment), **changed(self, "corruption")}
+        if self.recipe_augment:
+            settings["recipe_augment"] = list(self.recipe_augment)
         return {**super().identity(), **settings}
 
     def growing(self) -> str | None:

@@ -65,6 +65,7 @@ def test_what_a_step_costs_is_planned(stillhouse, data):
     ("flags", "says"),
     [
         (["--method=dm", "--augment=colour"], "did you mean color?"),
+        (["--method=dc", "--recipe_augment=rotated"], "did you mean rotate?"),
         (
             ["--method=dm", "--network=convnet", "--norm=batch"],
             "`--norm` batch normalises over a batch",

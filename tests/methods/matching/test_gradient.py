@@ -69,6 +69,15 @@ def test_what_is_augmented_and_for_how_long_it_is_trained():
     assert DsaSettings().siamese.kinds[3] == "flip" and DsaSettings().recipe().steps == 1000
 
 
+def test_its_recipe_may_augment_where_matching_does_not():
+    settings = DcSettings(recipe_augment=("crop", "scale", "rotate"))
+    assert settings.siamese is None
+    assert settings.recipe().augmentation["kinds"] == ["crop", "scale", "rotate"]
+    assert settings.identity()["recipe_augment"] == ["crop", "scale", "rotate"]
+    assert DsaSettings(recipe_augment=("none",)).recipe().augmentation is None
+    assert "recipe_augment" not in DsaSettings().identity()
+
+
 def test_several_networks_cannot_all_live():
     with pytest.raises(ValueError, match="`--alternate` follows one network"):
         DcSettings(alternate=True, networks=2).check_given(frozenset({"networks", "alternate"}))
