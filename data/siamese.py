@@ -3,9 +3,11 @@
 import dataclasses
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from stillhouse.data.records import to_plain
 from stillhouse.data.sampling import rng_for
 
 KINDS = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -76,6 +78,16 @@ def siamese_augmentation(names: Sequence[str]) -> SiameseAugmentation | None:
     if tuple(names) in ((), (NONE,)):
         return None
     return SiameseAugmentation() if tuple(names) == (ALL,) else SiameseAugmentation(tuple(names))
+
+
+def plain_augmentation(names: Sequence[str]) -> dict[str, Any] | None:
+    """Return the augmentation of what a setting says as recipes keep it, see `to_plain`.
+
+    Raises:
+        ValueError: if a kind is unknown or named twice.
+    """
+    augmentation = siamese_augmentation(names)
+    return None if augmentation is None else to_plain(augmentation)
 
 
 def expected_kinds(names: Sequence[str]) -> str | None:

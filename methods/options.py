@@ -54,13 +54,17 @@ def not_negative(value: float) -> str | None:
 
 
 def changed(settings: Any, *names: str) -> dict[str, Any]:
-    """Return those of the named settings that are not as they are by default.
+    """Return those of the named settings that are not as they are by default, as JSON has them.
 
     For what an `identity` says only where it was asked for: runs of before go on.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(settings)}
     values = {name: getattr(settings, name) for name in names}
-    return {name: value for name, value in values.items() if value != defaults[name]}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if value != defaults[name]
+    }
 
 
 class Checked:

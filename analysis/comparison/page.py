@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from stillhouse import __version__
 from stillhouse.analysis.comparison.table import Comparison, percent, seconds
 from stillhouse.analysis.drawing import short
-from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
+from stillhouse.analysis.report.charts import Chart, clean_with_legend_above, drawn, mark
 from stillhouse.analysis.report.page import data_uri, template
 
 _FILES = {"page.html": "comparison", "head.html": "report", "page.css": "report"}
@@ -42,7 +42,7 @@ def _against_time(comparison: Comparison) -> Chart:
 
     def draw(axes: Axes) -> None:
         for i, row in enumerate(row for row in rows if row.contender.seconds is not None):
-            colour, marker = _mark(i)
+            colour, marker = mark(i)
             accuracy = row.accuracies[judge]
             assert accuracy is not None
             axes.errorbar(
@@ -76,12 +76,6 @@ def _against_time(comparison: Comparison) -> Chart:
         for row in rows
     ]
     return Chart("time", drawn(3.6, draw), title, f"{title}. {'; '.join(parts)}.")
-
-
-def _mark(i: int) -> tuple[str, str]:
-    """Return the colour and the marker of a set: sixteen are told apart."""
-    count = len(SERIES)
-    return SERIES[i % count][0], SERIES[(i + i // count) % count][1]
 
 
 def _grid(comparison: Comparison) -> Chart:

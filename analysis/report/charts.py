@@ -117,6 +117,12 @@ def matrix_chart(
     return Chart(name, drawn(4.0, draw), title, alt)
 
 
+def mark(i: int) -> tuple[str, str]:
+    """Return the colour and the marker of the i-th that a chart shows: sixteen are told apart."""
+    count = len(SERIES)
+    return SERIES[i % count][0], SERIES[(i + i // count) % count][1]
+
+
 def accuracy_chart(
     name: str,
     title: str,
@@ -134,7 +140,7 @@ def accuracy_chart(
 
     def draw(axes: Axes) -> None:
         for i, series in enumerate(names):
-            colour, marker = SERIES[i % len(SERIES)]
+            colour, marker = mark(i)
             found = [(y, row[series]) for y, (_, row) in enumerate(rows) if row.get(series)]
             # Side by side, so that none hides another of the same accuracy.
             shift = 0.15 * (i - (len(names) - 1) / 2)

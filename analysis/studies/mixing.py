@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from stillhouse.analysis.drawing import short
-from stillhouse.analysis.report.charts import SERIES, Chart, clean_with_legend_above, drawn
+from stillhouse.analysis.report.charts import Chart, clean_with_legend_above, drawn, mark
 from stillhouse.analysis.studies.asking import Lesson, answers_after
 from stillhouse.analysis.studies.findings import (
     NOT_SEEN,
@@ -175,7 +175,7 @@ def _chart(rows: dict[str, list[Mixed]]) -> Chart:
 
     def draw(axes: Axes) -> None:
         for i, (name, found) in enumerate(rows.items()):
-            colour, marker = SERIES[i % len(SERIES)]
+            colour, marker = mark(i)
             real = name == REAL
             axes.errorbar(
                 [place[one.real] for one in found],

@@ -26,8 +26,8 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.distilled import DistilledSet
 from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.recipes import TrainingRecipe
-from stillhouse.data.records import to_plain
 from stillhouse.data.sampling import class_balanced_indices, rng_for
+from stillhouse.data.siamese import plain_augmentation
 from stillhouse.data.transforms import Transform
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.command_line import command_line
@@ -213,7 +213,6 @@ def _baseline(
 def _judges(config: CompareConfig, dataset: Dataset) -> list[Judge]:
     """Return the networks and kernels; all of them can see the images."""
     asked, found = config.judges, list[Judge]()
-    augmentation = asked.siamese()
     for name, spec in asked.specs().items():
         build_network(spec, dataset.image_shape, dataset.num_classes)  # Raises if it cannot.
         recipe = TrainingRecipe(
@@ -222,7 +221,7 @@ def _judges(config: CompareConfig, dataset: Dataset) -> list[Judge]:
             schedule="step",
             batch_size=_BATCH,
             steps=asked.steps,
-            augmentation=None if augmentation is None else to_plain(augmentation),
+            augmentation=plain_augmentation(asked.augment),
             l2=_L2,
         )
         found.append(NetworkJudge(name, recipe))

@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from stillhouse.data.siamese import ALL, KINDS, SiameseAugmentation, expected_kinds
-from stillhouse.data.siamese import siamese_augmentation as augmentation_of
+from stillhouse.data.siamese import ALL, KINDS, expected_kinds
 from stillhouse.launch.report.kernels import parse_kernels
 from stillhouse.launch.settings.reading import TRANSFORM_HELP, ReadingConfig, transform_kind
 from stillhouse.launch.settings.run import ComputeConfig, OutputConfig
@@ -120,10 +119,6 @@ class JudgesConfig(Checked):
                 prepend=None if own.prepend is None else False,
             )
         return found
-
-    def siamese(self) -> SiameseAugmentation | None:
-        """Return what may happen to the images of a step."""
-        return augmentation_of(self.augment)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import TrainingRecipe
-from stillhouse.data.records import to_plain
-from stillhouse.data.siamese import KINDS, NONE, expected_kinds, siamese_augmentation
+from stillhouse.data.siamese import NONE, plain_augmentation
 from stillhouse.methods.algorithm import Algorithm
+from stillhouse.methods.augmentation import recipe_augment_option
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
@@ -93,12 +93,7 @@ class FrepoSettings(NetworkSettings):
     recipe_rate: float = option(
         1e-3, "its first learning rate, of Adam; it falls to zero along a cosine", check=positive
     )
-    recipe_augment: tuple[str, ...] = option(
-        (NONE,),
-        f"change its images at each step in one of these ways: {', '.join(KINDS)}; dsa for all, or "
-        "none",
-        check=expected_kinds,
-    )
+    recipe_augment: tuple[str, ...] = recipe_augment_option((NONE,))
     recipe_networks: int = option(
         1, "networks that are trained for each score of the run", check=at_least(1)
     )
@@ -140,14 +135,13 @@ class FrepoSettings(NetworkSettings):
 
     def recipe(self) -> TrainingRecipe:
         """Return ordinary training on the squared error of the labels, all images in each step."""
-        augmentation = siamese_augmentation(self.recipe_augment)
         return TrainingRecipe(
             self.spec.to_dict(),
             optimiser="adam",
             learning_rate=self.recipe_rate,
             schedule="cosine",
             steps=self.recipe_steps,
-            augmentation=None if augmentation is None else to_plain(augmentation),
+            augmentation=plain_augmentation(self.recipe_augment),
             loss="mse",
         )
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from stillhouse.data.siamese import ALL, NONE
 from stillhouse.methods.algorithm import Algorithm
+from stillhouse.methods.augmentation import augment_option
 from stillhouse.methods.costs import RunCost, RunSizes
 from stillhouse.methods.matching.class_settings import ClassMatchingSettings
-from stillhouse.methods.matching.settings import augment_option
 from stillhouse.methods.method import Problem
 from stillhouse.methods.options import at_least, option, positive
 from stillhouse.methods.programs.gradient_match import SYNTHETIC_PASSES

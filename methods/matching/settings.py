@@ -8,14 +8,13 @@ import numpy as np
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import TrainingRecipe
-from stillhouse.data.records import to_plain
 from stillhouse.data.siamese import (
     ALL,
-    KINDS,
     SiameseAugmentation,
-    expected_kinds,
+    plain_augmentation,
     siamese_augmentation,
 )
+from stillhouse.methods.augmentation import augment_option, recipe_augment_option
 from stillhouse.methods.coordinates import coordinates_option, in_coordinates
 from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
@@ -29,16 +28,6 @@ if TYPE_CHECKING:
 OPTIMISERS = ("sgd", "adam")
 _REAL_OF_CLASS = 256
 _L2 = 5e-4
-
-
-def augment_option(default: tuple[str, ...]) -> Any:
-    """Declare what may happen to real and synthetic images alike."""
-    return option(
-        default,
-        "change real and synthetic images alike, each time in one of these ways: "
-        f"{', '.join(KINDS)}; {ALL} for all, or none. Not flip for digits and letters",
-        check=expected_kinds,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +71,7 @@ class MatchingSettings(NetworkSettings):
     recipe_rate: float = option(
         0.01, "its first learning rate; a tenth of it after half of the steps", check=positive
     )
-    recipe_augment: tuple[str, ...] = option(
-        (),
-        f"change its images at each step in one of these ways: {', '.join(KINDS)}; {ALL} for all, "
-        "or none (default: as --augment)",
-        check=expected_kinds,
-    )
+    recipe_augment: tuple[str, ...] = recipe_augment_option((), " (default: as --augment)")
     recipe_networks: int = option(
         1, "networks that are trained for each score of the run", check=at_least(1)
     )
@@ -126,14 +110,13 @@ class MatchingSettings(NetworkSettings):
 
     def recipe(self) -> TrainingRecipe:
         """Return ordinary training, as published."""
-        augmentation = siamese_augmentation(self.recipe_augment or self.augment)
         return TrainingRecipe(
             self.spec.to_dict(),
             learning_rate=self.recipe_rate,
             schedule="step",
             batch_size=_REAL_OF_CLASS,
             steps=self.recipe_steps,
-            augmentation=None if augmentation is None else to_plain(augmentation),
+            augmentation=plain_augmentation(self.recipe_augment or self.augment),
             l2=_L2,
         )
 
@@ -144,10 +127,8 @@ class MatchingSettings(NetworkSettings):
             *("recipe_steps", "recipe_rate", "recipe_networks"),
         )
         settings = {name: getattr(self, name) for name in own}
-        settings |= {"augment": list(self.augment), **changed(self, "corruption")}
-        if self.recipe_augment:
-            settings["recipe_augment"] = list(self.recipe_augment)
-        return {**super().identity(), **settings}
+        settings |= {"augment": list(self.augment)}
+        return {**super().identity(), **settings, **changed(self, "corruption", "recipe_augment")}
 
     def growing(self) -> str | None:
         """Return the steps, unless the rate falls over as many as there are."""
