@@ -55,7 +55,7 @@ oracle:
 demo:
 	@$(VENV) && "$$venv/bin/python" -m stillhouse.launch.main distill \
 	  --dataset=digits --method=kip --architecture=convnet --depth=3 --ipc=1 --steps=100 \
-	  --target_batch=1000 --learning_rate=0.04 --learn_labels --transform=standardise --seed=0 \
+	  --target_batch=1000 --learning_rate=0.1 --learn_labels --transform=standardise --seed=0 \
 	  --out=runs/digits
 
 # With a JAX for GPUs and the extra cuda, see docs/gpu.md.

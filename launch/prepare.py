@@ -72,7 +72,7 @@ def prepare(
             raise ValueError(f"`--init`: {error}") from error
     support_size = _support_size(config.support, method, dataset, starts_from)
     learning, chosen_by = hold_out(dataset) if method.holds_out() else (dataset, None)
-    targets = method.batch_size(learning)
+    targets = method.batch_size(learning, support_size)
     _say_shrunk(targets, getattr(method, "target_batch", None), learning)
     schedule = Schedule(
         method.steps_for(dataset), config.run.checkpoint_every, config.run.eval_every or 0
@@ -138,9 +138,9 @@ def _support_size(
 def _say_shrunk(targets: int, asked: int | None, dataset: Dataset) -> None:
     """Warn of a target batch that one rare class makes far smaller than it would be."""
     counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
-    usual = min(TARGETS, len(dataset.y_train))
-    if asked is None and 2 * targets < usual:
-        rarest = int(counts.argmin())
+    rarest = int(counts.argmin())
+    shrunk = targets == counts[rarest] * dataset.num_classes
+    if asked is None and shrunk and 2 * targets < min(TARGETS, len(dataset.y_train)):
         warnings.warn(
             f"a step learns from {targets} of {len(dataset.y_train):,} images: a batch has as many "
             f"of each class, and class {dataset.class_names[rarest]!r} has {counts[rarest]}; give "

@@ -78,8 +78,12 @@ class Method(Checked, abc.ABC):
     eval_every: ClassVar[int] = 50
 
     @abc.abstractmethod
-    def batch_size(self, dataset: Dataset) -> int:
+    def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step, and a chunk of an evaluation, has.
+
+        Args:
+            dataset: whose training images they are.
+            support: how many images the set has.
 
         Raises:
             ValueError: if the dataset has not so many of each class.

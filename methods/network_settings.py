@@ -36,7 +36,7 @@ class NetworkSettings(NetworkOptions, Method):
         check=at_least(1),
     )
 
-    def batch_size(self, dataset: Dataset) -> int:
+    def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step has."""
         counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
         if self.target_batch is None:

@@ -29,10 +29,10 @@ TARGETS = 1000
 _LOSSES = ("mse", "cross_entropy")
 
 
-def loss_option(default: str = "mse") -> Any:
+def loss_option() -> Any:
     """Declare the setting `loss` of a method that learns through kernel regression."""
     return option(
-        default,
+        "cross_entropy",
         "squared error of the predictions, or the cross entropy of their product with a learned "
         "scale",
         choices=_LOSSES,
@@ -138,11 +138,19 @@ class KernelSettings(Method):
         )
         return KernelSpec(architecture, cast(Kind, self.kernel))
 
-    def batch_size(self, dataset: Dataset) -> int:
+    def usual_targets(self, support: int) -> int:
+        """Return how many real images a step has, where there are so many.
+
+        Args:
+            support: how many images the set has.
+        """
+        return TARGETS
+
+    def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step, and a chunk of an evaluation, has."""
         counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
         if self.target_batch is None:
-            return min(TARGETS, int(counts.min()) * dataset.num_classes)
+            return min(self.usual_targets(support), int(counts.min()) * dataset.num_classes)
         try:
             check_class_balanced(counts, self.target_batch)
         except ValueError as error:

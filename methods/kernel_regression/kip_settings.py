@@ -13,6 +13,7 @@ from stillhouse.methods.architectures import POOLABLE, parse_ensemble
 from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, kip_cost
 from stillhouse.methods.kernel_regression.kernel_settings import (
+    TARGETS,
     KernelSettings,
     check_labels_of,
     loss_option,
@@ -26,6 +27,7 @@ class KipSettings(KernelSettings):
     """KIP.
 
     Attributes:
+        target_batch: images a step learns from; None for ten times the set's, 100 to 1,000.
         ensemble: `family:depth` of several networks, one sampled a step; empty for one network.
         steps: gradient steps.
         learning_rate: Adam's.
@@ -40,12 +42,18 @@ class KipSettings(KernelSettings):
 
     about: ClassVar[str] = "learn images by gradient descent"
 
+    target_batch: int | None = option(
+        None,
+        "real images a step learns from, as many of each class (default: ten for each image of the "
+        "set, from 100 to 1000, or all there are)",
+        check=at_least(1),
+    )
     ensemble: tuple[str, ...] = option(
         (), "sample one of these a step, such as convnet:3,conv:3,fc:2; the first one is evaluated"
     )
-    steps: int = option(300, "gradient steps", check=at_least(1))
-    learning_rate: float = option(0.04, "learning rate of Adam", check=positive)
-    decay: bool = option(False, "let it fall to zero over the run, along a cosine")
+    steps: int = option(1000, "gradient steps", check=at_least(1))
+    learning_rate: float = option(0.1, "learning rate of Adam", check=positive)
+    decay: bool = option(True, "let it fall to zero over the run, along a cosine")
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
     loss: str = loss_option()
@@ -75,6 +83,10 @@ class KipSettings(KernelSettings):
     def check_start(self, labels: np.ndarray) -> None:
         """Check that labels which stay as they are have a class where the loss needs one."""
         check_labels_of(self.loss, self.learn_labels, labels)
+
+    def usual_targets(self, support: int) -> int:
+        """Return ten for each image of the set: a small set gains more by steps than by targets."""
+        return min(max(10 * support, 100), TARGETS)
 
     def steps_for(self, dataset: Dataset) -> int:
         """Return the gradient steps."""
@@ -124,7 +136,9 @@ class KipSettings(KernelSettings):
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of a result."""
         return {
-            **changed(self, "keep", "coordinates", "loss"),
+            **changed(self, "keep", "coordinates"),
+            # Runs of before did not say that theirs is the squared error.
+            **({} if self.loss == "mse" else {"loss": self.loss}),
             **super().identity(),
             "augment": self.augment,
             "flip": self.augment and self.flip,

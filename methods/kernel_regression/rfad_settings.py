@@ -76,7 +76,7 @@ class RfadSettings(KernelSettings):
     decay: bool = option(True, "let the rate fall to zero over the run, along a cosine")
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
-    loss: str = loss_option("cross_entropy")
+    loss: str = loss_option()
 
     def check_start(self, labels: np.ndarray) -> None:
         """Check that labels which stay as they are have a class where the loss needs one."""

@@ -90,7 +90,7 @@ class MatchingSettings(NetworkSettings):
         """What may happen to real and synthetic images alike."""
         return siamese_augmentation(self.augment)
 
-    def batch_size(self, dataset: Dataset) -> int:
+    def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step has, as many of each class."""
         classes = dataset.num_classes
         if self.target_batch is None:
@@ -102,7 +102,7 @@ class MatchingSettings(NetworkSettings):
                 f"`--target_batch` must be a multiple of the {classes} classes, got "
                 f"{self.target_batch}; try {below}"
             )
-        return super().batch_size(dataset)
+        return super().batch_size(dataset, support)
 
     def steps_for(self, dataset: Dataset) -> int:
         """Return the updates."""

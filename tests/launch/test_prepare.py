@@ -102,10 +102,10 @@ def test_a_full_disk(refused, spots, monkeypatch):
 def test_what_is_not_given_is_worked_out(spots, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     job = prepare(DistillConfig(data=DataConfig(dataset=str(spots)), own=KipSettings("fc")))
-    assert (job.support_size, job.targets) == (3, 192)  # 64 of each class, 20 % held out
+    assert (job.support_size, job.targets) == (3, 100)  # of 192
     assert str(job.folder.path) == "runs/spots-kip-fc1-3"
     assert job.config.own.learns_through() == ("fc:1",)
-    assert job.schedule.steps == 300
+    assert job.schedule.steps == 1000
     assert not (tmp_path / "runs").exists()
 
 
@@ -152,7 +152,7 @@ def test_a_run_is_the_same_whatever_does_not_change_its_bits(spots, tmp_path):
     for groups in (
         {"run": {"checkpoint_every": 7, "eval_every": 3}},
         {"support": SupportConfig(support_size=3)},
-        {"own": {"target_batch": 192}},
+        {"own": {"target_batch": 100}},
         {"data": DataConfig(dataset=str(tmp_path / "moved.npz"))},
         {"own": {"flip": False}},
         {"own": {"coordinates": "pixel"}},

@@ -103,10 +103,10 @@ def test_a_set_that_a_disk_cut_short_is_written_again(stillhouse, small, tmp_pat
 def test_another_run_is_refused_by_what_differs(stillhouse, small, tmp_path, bits):
     assert stillhouse("distill", *small, "--out=run").code == 0
     before = bits(tmp_path / "run")
-    other = stillhouse("distill", *small, "--out=run", "--seed=3", "--learning_rate=0.1")
+    other = stillhouse("distill", *small, "--out=run", "--seed=3", "--learning_rate=0.2")
     assert other.code == 2 and other.err.count("\n") == 1
     assert "seed is 0 there and 3 here" in other.err
-    assert "learning_rate is 0.04 there and 0.1 here" in other.err
+    assert "learning_rate is 0.1 there and 0.2 here" in other.err
     assert bits(tmp_path / "run") == before
 
 
@@ -241,7 +241,8 @@ def test_a_folder_in_use_is_refused(stillhouse, small, tmp_path):
 def test_a_finished_run_taken_further_ends_in_the_bits_of_one_run_at_once(
     stillhouse, spots, tmp_path, bits
 ):
-    flags = (f"--dataset={spots}", "--architecture=fc", "--eval_every=0", "--seed=3")
+    data = (f"--dataset={spots}", "--architecture=fc", "--eval_every=0", "--seed=3")
+    flags = (*data, "--nodecay")
     assert stillhouse("distill", *flags, "--steps=5", "--out=once").code == 0
     again = stillhouse("distill", *flags, "--steps=11", "--out=once")
     assert again.code == 0 and "nothing to do" not in again.out
@@ -254,8 +255,8 @@ def test_a_finished_run_taken_further_ends_in_the_bits_of_one_run_at_once(
         "steps is 11 there and 7 here"
         in stillhouse("distill", *flags, "--steps=7", "--out=once").err
     )
-    assert stillhouse("distill", *flags, "--steps=5", "--decay", "--out=decay").code == 0
-    longer = stillhouse("distill", *flags, "--steps=7", "--decay", "--out=decay")
+    assert stillhouse("distill", *data, "--steps=5", "--out=decay").code == 0
+    longer = stillhouse("distill", *data, "--steps=7", "--out=decay")
     assert longer.code == 2 and "steps is 5 there and 7 here" in longer.err
 
 

@@ -141,7 +141,7 @@ def test_the_examples_of_help_are_right(name):
 
 def test_defaults_are_shown():
     text = " ".join(help_text(DistillConfig, "usage", "about", ()).split())
-    for shown in ("(default: 300)", "(default: 0.04)", "(default: kip)", "(default: on)"):
+    for shown in ("(default: 1000)", "(default: 0.1)", "(default: kip)", "(default: on)"):
         assert shown in text
     assert "seed of everything random (default: 0)" in text
 

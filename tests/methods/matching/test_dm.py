@@ -71,7 +71,7 @@ def test_a_norm_over_the_batch_is_refused():
 
 def test_targets_that_classes_do_not_share_are_refused(spots):
     with pytest.raises(ValueError, match="must be a multiple of the 3 classes, got 31; try 30"):
-        dataclasses.replace(SMALL, target_batch=31).batch_size(spots)
+        dataclasses.replace(SMALL, target_batch=31).batch_size(spots, 3)
     with pytest.raises(ValueError, match="`--target_batch`"):
-        dataclasses.replace(SMALL, target_batch=300).batch_size(spots)
-    assert DmSettings().batch_size(spots) == 60
+        dataclasses.replace(SMALL, target_batch=300).batch_size(spots, 3)
+    assert DmSettings().batch_size(spots, 3) == 60

@@ -95,10 +95,10 @@ def test_passes_and_memory_are_known_beforehand():
 
 
 def test_the_batch_is_that_of_the_paper_or_what_there_is(spots):
-    assert settings().batch_size(spots) == 3 * np.bincount(spots.y_train).min()
-    assert settings(target_batch=30).batch_size(spots) == 30
+    assert settings().batch_size(spots, 3) == 3 * np.bincount(spots.y_train).min()
+    assert settings(target_batch=30).batch_size(spots, 3) == 30
     with pytest.raises(ValueError, match="`--target_batch`"):
-        settings(target_batch=9000).batch_size(spots)
+        settings(target_batch=9000).batch_size(spots, 3)
 
 
 def test_the_recipe_before_anything_is_learned():
