@@ -64,7 +64,10 @@ def test_one_task_of_each_kind_is_computed_and_all_have_results(sampled):
 
 def test_many_workers_share_such_a_step(sampled):
     runner, _, tasks = sampled
-    step = dataclasses.replace(runner.step(), seconds=4.0)
+    (planned,) = runner.step().passes
+    # However long each took.
+    alike = tuple(dataclasses.replace(task, cost=1.0) for task in planned)
+    step = dataclasses.replace(runner.step(), passes=(alike,), seconds=4.0)
     timed = StepCalibration(0.5, step, score=1.0, start=1.0)
     one, four = (plan_fleet(None, timed, workers) for workers in (1, 4))
     assert one.seconds == pytest.approx(4.5, abs=0.1) and four.seconds < 2.5

@@ -35,7 +35,7 @@ def test_it_is_told_in_words(stillhouse, small, tmp_path):
     assert result.code == 0
     for word in ("kernel elements", "forward", "backward", "memory", "available", "elements/s"):
         assert word in result.out
-    assert "kip on spots: 3 images, 12 steps of 192 targets, fc:1 ntk" in result.out
+    assert "kip on spots: 3 images, 12 steps of 100 targets, fc:1 ntk" in result.out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,7 +74,7 @@ def test_with_workers_it_plays_a_step(stillhouse, small):
     assert plan["workers"] == 4 and 0 < plan["busy_share"] <= 1 and plan["step_seconds"] > 0
     moved = plan["step_bytes_down"] + plan["step_bytes_up"]
     # Support and targets of 6 x 6 pixels, the latter a byte each.
-    assert plan["step_bytes_least"] == (4 * 3 * 4 + 192) * 36
+    assert plan["step_bytes_least"] == (4 * 3 * 4 + 100) * 36
     assert plan["step_bytes_ratio"] == pytest.approx(moved / plan["step_bytes_least"])
 
 

@@ -89,7 +89,7 @@ def test_a_finished_run(stillhouse, finished):
     result = stillhouse("status", finished)
     assert (result.code, result.err) == (0, "")
     run, progress, computed_by = result.out.splitlines()
-    assert run.startswith("kip on ") and "3 images, 12 steps of 192 targets, fc:1 ntk by" in run
+    assert run.startswith("kip on ") and "3 images, 12 steps of 100 targets, fc:1 ntk by" in run
     assert progress.startswith("step 12/12  loss ") and progress.endswith("  finished")
     assert "test " in progress
     kind = load(finished / "distilled.npz").card.computed_by[0]
