@@ -9,7 +9,7 @@ from stillhouse.data.dataset import Dataset
 from stillhouse.data.sampling import check_class_balanced
 from stillhouse.methods.method import Method
 from stillhouse.methods.network_options import NetworkOptions
-from stillhouse.methods.options import at_least, option
+from stillhouse.methods.options import target_batch_option
 from stillhouse.methods.programs import Context
 from stillhouse.networks import build_network
 
@@ -29,12 +29,7 @@ class NetworkSettings(NetworkOptions, Method):
     threads: ClassVar[int | None] = 1
     batch_of: ClassVar[int] = 1024
 
-    target_batch: int | None = option(
-        None,
-        "real images a step learns from, as many of each class (default: the published number, "
-        "rounded, or all there are)",
-        check=at_least(1),
-    )
+    target_batch: int | None = target_batch_option("the published number, rounded")
 
     def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step has."""

@@ -16,7 +16,14 @@ from stillhouse.methods.architectures import ARCHITECTURES, build_architecture, 
 from stillhouse.methods.corruption import Corruption, check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, step_elements
 from stillhouse.methods.method import Method, Problem
-from stillhouse.methods.options import at_least, changed, not_negative, option, positive
+from stillhouse.methods.options import (
+    at_least,
+    changed,
+    not_negative,
+    option,
+    positive,
+    target_batch_option,
+)
 from stillhouse.methods.programs import Context
 
 if TYPE_CHECKING:
@@ -82,11 +89,7 @@ class KernelSettings(Method):
     W_std: float = option(math.sqrt(2.0), "standard deviation of the weights", check=positive)
     b_std: float = option(0.1, "standard deviation of the biases", check=not_negative)
     global_pool: bool = option(False, "end with a global average pool (conv, convnet, convnet3)")
-    target_batch: int | None = option(
-        None,
-        "real images a step learns from, as many of each class (default: 1000, or all there are)",
-        check=at_least(1),
-    )
+    target_batch: int | None = target_batch_option("1000")
     regularisation: float = option(
         1e-6, "ridge, as a share of the kernel's mean diagonal", check=not_negative
     )

@@ -19,7 +19,7 @@ from stillhouse.methods.kernel_regression.kernel_settings import (
     loss_option,
 )
 from stillhouse.methods.method import Problem
-from stillhouse.methods.options import at_least, changed, option, positive
+from stillhouse.methods.options import at_least, changed, option, positive, target_batch_option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,8 @@ class KipSettings(KernelSettings):
 
     about: ClassVar[str] = "learn images by gradient descent"
 
-    target_batch: int | None = option(
-        None,
-        "real images a step learns from, as many of each class (default: ten for each image of the "
-        "set, from 100 to 1000, or all there are)",
-        check=at_least(1),
+    target_batch: int | None = target_batch_option(
+        "ten for each image of the set, from 100 to 1000"
     )
     ensemble: tuple[str, ...] = option(
         (), "sample one of these a step, such as convnet:3,conv:3,fc:2; the first one is evaluated"

@@ -47,7 +47,7 @@ class LabelSolveSettings(KernelSettings):
 
     def steps_for(self, dataset: Dataset) -> int:
         """Return the chunks of the training images."""
-        return math.ceil(len(dataset.y_train) / self.batch_size(dataset, 0))
+        return math.ceil(len(dataset.y_train) / self.batch_size(dataset, support=0))  # Of any set.
 
     def cost(self, sizes: RunSizes, *, steps: int, evaluations: int) -> RunCost:
         """Return the cost of a run.

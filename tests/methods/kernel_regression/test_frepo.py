@@ -52,7 +52,7 @@ class Watched(LocalRunner):
 def frepo(spots):
     def make(settings=SMALL, runner=None):
         transform = fit_transform("standardise", spots.x_train)
-        targets = TargetBatches(spots, transform, settings.batch_size(spots, 3), 0)
+        targets = TargetBatches(spots, transform, settings.batch_size(spots, 6), 0)
         start = np.random.default_rng(1).normal(size=(6, 4, 4, 1)).astype(np.float32)
         labels = centred_one_hot(np.arange(6) % 3, 3)
         problem = Problem(

@@ -39,7 +39,7 @@ def problem(spots):
 
     def make(method, ipc=2):
         transform = fit_transform("standardise", spots.x_train)
-        targets = TargetBatches(spots, transform, method.batch_size(spots, 3), 5)
+        targets = TargetBatches(spots, transform, method.batch_size(spots, 3 * ipc), 5)
         start = np.random.default_rng(1).standard_normal((3 * ipc, 6, 6, 1)).astype(np.float32)
         labels = centred_one_hot(np.repeat(np.arange(3), ipc), 3)
         runner = Watched()
