@@ -11,7 +11,7 @@ N width^2: on a processor many narrow networks are worth more than few wide ones
 import contextlib
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -29,9 +29,11 @@ from stillhouse.kernels.architecture import (
     Relu,
 )
 from stillhouse.methods.kernel_regression.feature_layers import feature_layers
+from stillhouse.methods.kernel_regression.pooled_conv import begins_pooled, pooled_conv
 from stillhouse.networks.precision import full_precision
 
-Weights = tuple[tuple[np.ndarray, np.ndarray], ...]
+LayerWeights = tuple[np.ndarray, np.ndarray]
+Weights = tuple[LayerWeights, ...]
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # What the widest layer of a chunk takes on a processor: it is read while it is still in the cache.
 _CACHE = 2 * 2**20
@@ -71,9 +73,11 @@ class RandomFeatures:
         self._weights, self.size = layers.weights, layers.size
         self.chunk = max(_CACHE // (4 * layers.largest), 1)
         self._on_cpu = on_cpu
+        forward = functools.partial(_features, architecture)
         if not on_cpu and jax.default_backend() != "cpu":
             self.chunk = _WHOLE
-        forward = functools.partial(_features, architecture)
+        elif begins_pooled(architecture, image_shape[2]):
+            forward = functools.partial(_features_by_product, architecture)
 
         def backward(weights: Weights, x: jax.Array, g: jax.Array) -> jax.Array:
             _, pull_back = jax.vjp(functools.partial(forward, weights), x)
@@ -106,7 +110,7 @@ class RandomFeatures:
         weights, found = self.draw(seed), np.empty((len(images), self.size), np.float32)
         with self._device():
             for part, x in self._chunks(images):
-                found[part] = self._forward(weights, x)[: part.stop - part.start]
+                found[part] = np.asarray(self._forward(weights, x))[: part.stop - part.start]
         return found
 
     def pull_back(self, seed: int, images: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -120,7 +124,7 @@ class RandomFeatures:
         weights, found = self.draw(seed), np.empty_like(images)
         with self._device():
             for (part, x), (_, some) in zip(self._chunks(images), self._chunks(g), strict=True):
-                found[part] = self._backward(weights, x, some)[: part.stop - part.start]
+                found[part] = np.asarray(self._backward(weights, x, some))[: part.stop - part.start]
         return found
 
     def _device(self) -> AbstractContextManager[Any]:
@@ -153,8 +157,25 @@ def _features(architecture: Architecture, weights: Weights, x: jax.Array) -> jax
 
     What the last layer makes of them is a kernel: <phi, phi'> + b_std^2.
     """
+    return _from_layer(0, architecture, weights, x)
+
+
+def _features_by_product(architecture: Architecture, weights: Weights, x: jax.Array) -> jax.Array:
+    """Return the same, where `begins_pooled`."""
+    (W, b), *others = weights
+    pool = architecture.layers[2]
+    assert isinstance(pool, AvgPool)
+    with full_precision():
+        x = pooled_conv(x, W, b, pool.window)
+    return _from_layer(3, architecture, others, x)
+
+
+def _from_layer(
+    begin: int, architecture: Architecture, weights: Iterable[LayerWeights], x: jax.Array
+) -> jax.Array:
+    """Return the features from what layers before one have made of images."""
     drawn = iter(weights)
-    *layers, last = architecture.layers
+    *layers, last = architecture.layers[begin:]
     with full_precision():
         for layer in layers:
             if isinstance(layer, Conv):
