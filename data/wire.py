@@ -9,17 +9,17 @@ float32 that they stand for.
 import hashlib
 import math
 import struct
-import zlib
 
 import numpy as np
+import xxhash
 
 from stillhouse.data.pixel_images import LEVELS, Images, PixelImages
 
-VERSION = 1
+VERSION = 2
 
 _MAGIC = b"SHAR"
-# Magic, version, dtype, axes, one byte of padding, and the CRC-32 of the shape and the values.
-_HEADER = struct.Struct("<4sBBBxI")
+# Magic, version, dtype, axes, one byte of padding, and the XXH3 of the shape and the values.
+_HEADER = struct.Struct("<4sBBBxQ")
 _AXIS = struct.Struct("<Q")
 _MOST_AXES = 8
 _DTYPES: dict[int, np.dtype] = {
@@ -65,10 +65,10 @@ def _values(array: np.ndarray, dtype: np.dtype) -> memoryview:
 
 def _framed(code: int, lengths: tuple[int, ...], *values: memoryview) -> bytes:
     shape = b"".join(_AXIS.pack(length) for length in lengths)
-    checksum = zlib.crc32(shape)
+    checksum = xxhash.xxh3_64(shape)
     for part in values:
-        checksum = zlib.crc32(part, checksum)
-    header = _HEADER.pack(_MAGIC, VERSION, code, len(lengths), checksum)
+        checksum.update(part)
+    header = _HEADER.pack(_MAGIC, VERSION, code, len(lengths), checksum.intdigest())
     return b"".join((header, shape, *values))
 
 
@@ -104,7 +104,7 @@ def unpack(data: bytes, *, max_bytes: int | None = None) -> np.ndarray:
     # In Python's integers: a shape made to overflow does not.
     if math.prod(shape) * dtype.itemsize + table != len(data) - start:
         raise WireError(f"an array of shape {list(shape)} and {dtype} in {len(data) - start} bytes")
-    if zlib.crc32(memoryview(data)[_HEADER.size :]) != checksum:
+    if xxhash.xxh3_64_intdigest(memoryview(data)[_HEADER.size :]) != checksum:
         raise WireError("an array whose checksum is wrong: it was changed on its way")
     if dtype == np.bool_ and np.frombuffer(data, np.uint8, offset=start).max(initial=0) > 1:
         raise WireError("an array of bool with other values than 0 and 1")

@@ -14,7 +14,7 @@ from stillhouse.data.pixel_images import Images
 from stillhouse.methods.programs.context import Context
 from stillhouse.methods.programs.program import Arrays, ArrayType, Program, Types
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Which messages about tasks there are, and what is in them: server and worker must agree on it."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.called_server import CalledServer
 from stillhouse.launch.engines.grpc_server import (
+    FRAME_BYTES,
     PLAIN_METHODS,
     SERVICE,
     STREAM,
@@ -30,6 +31,7 @@ _SMALL_BYTES = 2**16
 # How often at the most it is looked into why a connection fails.
 _PROBE_EVERY_SECONDS = 5.0
 _OPTIONS = (
+    ("grpc.http2.max_frame_size", FRAME_BYTES),
     ("grpc.max_receive_message_length", _MOST_BYTES),
     ("grpc.max_send_message_length", _MOST_BYTES),
     # A server that is started again is found soon.

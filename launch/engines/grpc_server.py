@@ -39,11 +39,14 @@ STREAM_METHODS = ("complete", "fail", "heartbeat")
 _LONG_METHODS = ("fetch", "status")
 _LONG_BYTES = 2**16
 _THREADS = 4
+FRAME_BYTES = 2**22
 _MOST_CALLS = 2 * 10_000 + 480
 _MOST_CONNECTIONS = 2 * 10_000
 _START_SECONDS = 20.0
 _LOG_SECONDS = 10.0
 _OPTIONS = (
+    # In whole frames: by default megabytes come sixteen thousand bytes at a time.
+    ("grpc.http2.max_frame_size", FRAME_BYTES),
     # A second server at the same address is to fail, not to share its callers.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MOST_BYTES),

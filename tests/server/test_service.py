@@ -55,7 +55,7 @@ def test_small_arrays_come_with_the_first_task_that_needs_them_and_large_ones_ne
     [
         ({}, {"version": "0.0.1"}, "0.0.1"),
         ({}, {"version": ""}, "this worker's none"),
-        ({}, {"protocol": 1}, "protocol 2, this worker 1"),
+        ({}, {"protocol": 1}, "protocol 3, this worker 1"),
         ({}, {"config_hash": "c1"}, "configuration is c0, this worker's c1"),
         ({}, {"backend": "fused"}, "by xla, this worker by fused"),
         ({"backend": "fused"}, {}, "gpu:0 cannot"),
