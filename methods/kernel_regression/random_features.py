@@ -11,7 +11,7 @@ N width^2: on a processor many narrow networks are worth more than few wide ones
 import contextlib
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -28,6 +28,7 @@ from stillhouse.kernels.architecture import (
     GlobalAvgPool,
     Relu,
 )
+from stillhouse.kernels.threads import Workers
 from stillhouse.methods.kernel_regression.feature_layers import feature_layers
 from stillhouse.methods.kernel_regression.pooled_conv import begins_pooled, pooled_conv
 from stillhouse.networks.precision import full_precision
@@ -48,6 +49,7 @@ class RandomFeatures:
         width: channels of every convolution, units of every hidden dense layer.
         image_shape: height, width and channels.
         on_cpu: compute on the processor, whatever JAX's default device is.
+        threads: of the processor, which compute chunks side by side, to the same bits.
 
     Attributes:
         size: how many features an image has, d.
@@ -67,15 +69,16 @@ class RandomFeatures:
         width: int,
         image_shape: tuple[int, int, int],
         on_cpu: bool = False,
+        threads: int = 1,
     ) -> None:
         architecture.check_image(*image_shape[:2])
         layers = feature_layers(architecture, width, image_shape)
         self._weights, self.size = layers.weights, layers.size
         self.chunk = max(_CACHE // (4 * layers.largest), 1)
-        self._on_cpu = on_cpu
+        self._on_cpu, self._threads = on_cpu, threads
         forward = functools.partial(_features, architecture)
         if not on_cpu and jax.default_backend() != "cpu":
-            self.chunk = _WHOLE
+            self.chunk, self._threads = _WHOLE, 1
         elif begins_pooled(architecture, image_shape[2]):
             forward = functools.partial(_features_by_product, architecture)
 
@@ -105,12 +108,10 @@ class RandomFeatures:
     def features(self, seed: int, images: np.ndarray) -> np.ndarray:
         """Return the features of images `[n, h, w, c]` by the network of a seed, float32 `[n, d]`.
 
-        Memory is that of the features and of one chunk.
+        Memory is that of the features, and of a chunk for each thread.
         """
-        weights, found = self.draw(seed), np.empty((len(images), self.size), np.float32)
-        with self._device():
-            for part, x in self._chunks(images):
-                found[part] = np.asarray(self._forward(weights, x))[: part.stop - part.start]
+        found = np.empty((len(images), self.size), np.float32)
+        self._compute(found, functools.partial(self._forward, self.draw(seed)), images)
         return found
 
     def pull_back(self, seed: int, images: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -121,35 +122,51 @@ class RandomFeatures:
             images: float32 `[n, h, w, c]`.
             g: the cotangent of the features, float32 `[n, d]`.
         """
-        weights, found = self.draw(seed), np.empty_like(images)
-        with self._device():
-            for (part, x), (_, some) in zip(self._chunks(images), self._chunks(g), strict=True):
-                found[part] = np.asarray(self._backward(weights, x, some))[: part.stop - part.start]
+        found = np.empty_like(images)
+        self._compute(found, functools.partial(self._backward, self.draw(seed)), images, g)
         return found
+
+    def _compute(
+        self, found: np.ndarray, function: Callable[..., jax.Array], *arrays: np.ndarray
+    ) -> None:
+        """Fill an array with what a function makes of chunks of others, of one size each."""
+        size = min(self.chunk, len(found))
+        parts = list(slices(len(found), size))
+
+        def fill(part: slice) -> None:
+            with self._device():  # JAX knows it by thread.
+                made = function(*(_filled_up(array[part], size) for array in arrays))
+                found[part] = np.asarray(made)[: part.stop - part.start]
+
+        with Workers(min(self._threads, len(parts))) as workers:
+            for _ in workers.in_order(fill, parts):
+                pass
 
     def _device(self) -> AbstractContextManager[Any]:
         if self._on_cpu:
             return jax.default_device(jax.devices("cpu")[0])
         return contextlib.nullcontext()
 
-    def _chunks(self, arrays: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield chunks of one size, so that they are compiled once; the last one is filled up."""
-        size = min(self.chunk, len(arrays))
-        for part in slices(len(arrays), size):
-            some = arrays[part]
-            if len(some) < size:
-                filled = np.zeros((size, *arrays.shape[1:]), np.float32)
-                filled[: len(some)] = some
-                some = filled
-            yield slice(part.start, min(part.stop, len(arrays))), some
-
 
 @functools.lru_cache(maxsize=8)
 def random_features(
-    architecture: Architecture, width: int, image_shape: tuple[int, int, int], on_cpu: bool
+    architecture: Architecture,
+    width: int,
+    image_shape: tuple[int, int, int],
+    on_cpu: bool,
+    threads: int,
 ) -> RandomFeatures:
     """Return the random networks of an architecture, compiled once a process."""
-    return RandomFeatures(architecture, width, image_shape, on_cpu)
+    return RandomFeatures(architecture, width, image_shape, on_cpu, threads)
+
+
+def _filled_up(images: np.ndarray, size: int) -> np.ndarray:
+    """Return as many as a whole chunk, with zeros behind: one size is compiled once."""
+    if len(images) == size:
+        return images
+    filled = np.zeros((size, *images.shape[1:]), np.float32)
+    filled[: len(images)] = images
+    return filled
 
 
 def _features(architecture: Architecture, weights: Weights, x: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.kernels.threads import default_threads
 from stillhouse.methods.kernel_regression.feature_layers import feature_layers
 from stillhouse.methods.programs.context import Context
 from stillhouse.methods.programs.image_sets import check_images, describe_images, half_spans
@@ -141,7 +142,8 @@ def _networks(
     from stillhouse.methods.kernel_regression.random_features import random_features
 
     on_cpu = context.kernel(program.spec).backend == "fused"
-    return random_features(program.spec.architecture, program.width, _shape(x), on_cpu)
+    threads = default_threads() if context.threads is None else context.threads
+    return random_features(program.spec.architecture, program.width, _shape(x), on_cpu, threads)
 
 
 def _shape(x: Typed) -> tuple[int, int, int]:

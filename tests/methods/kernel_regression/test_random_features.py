@@ -107,6 +107,16 @@ def test_chunks_and_company_change_no_bits():
     assert whole.tobytes() != networks.features(2, IMAGES).tobytes()
 
 
+def test_threads_change_no_bits():
+    made = []
+    for threads in (1, 3):
+        networks = RandomFeatures(convnet(1, prepend=False), 4, (6, 6, 2), threads=threads)
+        networks.chunk = 2
+        features = networks.features(1, IMAGES)
+        made.append((features.tobytes(), networks.pull_back(1, IMAGES, features).tobytes()))
+    assert made[0] == made[1]
+
+
 @functools.cache
 def _exact(spec):
     return kernel(spec).gram(IMAGES).astype(np.float64)
