@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from stillhouse.launch.engines.addresses import check_address
-from stillhouse.launch.engines.grpc_stream import answer_stream
+from stillhouse.launch.engines.grpc_stream import OpenStreams, answer_stream
 from stillhouse.launch.engines.messages import (
     MOST_BYTES,
     REQUEST_ITEMS,
@@ -43,6 +43,7 @@ FRAME_BYTES = 2**22
 _MOST_CALLS = 2 * 10_000 + 480
 _MOST_CONNECTIONS = 2 * 10_000
 _START_SECONDS = 20.0
+_GRACE_SECONDS = 0.5
 _LOG_SECONDS = 10.0
 _OPTIONS = (
     # In whole frames: by default megabytes come sixteen thousand bytes at a time.
@@ -153,9 +154,10 @@ class _Serving:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         with concurrent.futures.ThreadPoolExecutor(_THREADS, "grpc-long") as threads:
-            room = WaitingRoom(self._service)
+            room, streams = WaitingRoom(self._service), OpenStreams()
+            calls = _handlers(self._grpc, self._service, room, threads, self._token, streams)
             server = self._grpc.aio.server(
-                handlers=[_handlers(self._grpc, self._service, room, threads, self._token)],
+                handlers=[calls],
                 options=_OPTIONS,
                 maximum_concurrent_rpcs=_MOST_CALLS,
             )
@@ -167,7 +169,8 @@ class _Serving:
             self._started.set_result(None)
             await self._ended.wait()
             room.close()
-            await server.stop(grace=0.5)
+            await streams.end(_GRACE_SECONDS)
+            await server.stop(_GRACE_SECONDS)
 
 
 def _handlers(
@@ -176,6 +179,7 @@ def _handlers(
     room: WaitingRoom,
     threads: concurrent.futures.Executor,
     token: str | None,
+    streams: OpenStreams,
 ) -> Any:
     """Return what finds the method of a call, for callers who may call at all."""
 
@@ -190,7 +194,8 @@ def _handlers(
     later = {"lease": functools.partial(_lease, room)}
 
     async def calls(requests: Any, context: Any) -> None:
-        await answer_stream(context, at_once, later, refused)
+        with streams.entered():
+            await answer_stream(context, at_once, later, refused)
 
     methods[STREAM] = grpc.stream_stream_rpc_method_handler(calls)
     callers = _Refusals(grpc)

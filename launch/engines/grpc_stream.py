@@ -6,10 +6,11 @@ says, in whatever order answers come.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import itertools
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from stillhouse.launch.engines.messages import (
@@ -72,6 +73,33 @@ async def answer_stream(
         await context.write(encode([-1, refuse(str(error))]))
     finally:
         for task in waiting:
+            task.cancel()
+
+
+class OpenStreams:
+    """The streams that a server answers, in the thread of its event loop."""
+
+    def __init__(self) -> None:
+        self._open: set[asyncio.Task[Any]] = set()
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let the stream that is answered meanwhile be ended from outside."""
+        task = asyncio.current_task()
+        assert task is not None, "gRPC makes one of each call"
+        self._open.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            pass  # gRPC would log it as an error of ours.
+        finally:
+            self._open.discard(task)
+
+    async def end(self, seconds: float) -> None:
+        """End those that do not end by themselves, once they hear that the run has ended."""
+        if self._open:
+            await asyncio.wait(self._open, timeout=seconds)
+        for task in self._open:
             task.cancel()
 
 

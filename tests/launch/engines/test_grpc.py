@@ -271,6 +271,27 @@ def test_a_server_that_was_restarted_is_found_again(service, port, client_of):
                 time.sleep(0.1)
 
 
+def test_streams_that_are_open_when_the_server_ends_are_no_error(service, port, token_file, caplog):
+    stays = f"""
+from stillhouse.launch.engines.grpc_client import GrpcServer
+clients = [GrpcServer("localhost:{port}", token_file={token_file!r}) for _ in range(5)]
+for client in clients:
+    client.heartbeat("nobody", [], {{}})
+print("open", flush=True)
+input()
+"""
+    with contextlib.ExitStack() as ends:
+        with serve_grpc(service, f"localhost:{port}", token=TOKEN):
+            client = subprocess.Popen(
+                [sys.executable, "-c", stays],
+                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
+            )
+            ends.callback(client.communicate, "\n", timeout=PATIENCE)
+            assert client.stdout.readline() == "open\n"
+            time.sleep(0.5)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 @pytest.mark.parametrize("words", [b"SSH-2.0-x\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_another_server_is_told_apart(client_of, words):
     with socket.create_server(("localhost", 0)) as listener:
