@@ -155,9 +155,9 @@ class _Serving:
         self._loop = asyncio.get_running_loop()
         with concurrent.futures.ThreadPoolExecutor(_THREADS, "grpc-long") as threads:
             room, streams = WaitingRoom(self._service), OpenStreams()
-            calls = _handlers(self._grpc, self._service, room, threads, self._token, streams)
+            handlers = _handlers(self._grpc, self._service, room, threads, self._token, streams)
             server = self._grpc.aio.server(
-                handlers=[calls],
+                handlers=[handlers],
                 options=_OPTIONS,
                 maximum_concurrent_rpcs=_MOST_CALLS,
             )

@@ -11,7 +11,7 @@ N width^2: on a processor many narrow networks are worth more than few wide ones
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -33,8 +33,7 @@ from stillhouse.methods.kernel_regression.feature_layers import feature_layers
 from stillhouse.methods.kernel_regression.pooled_conv import begins_pooled, pooled_conv
 from stillhouse.networks.precision import full_precision
 
-LayerWeights = tuple[np.ndarray, np.ndarray]
-Weights = tuple[LayerWeights, ...]
+Weights = tuple[tuple[np.ndarray, np.ndarray], ...]
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # What the widest layer of a chunk takes on a processor: it is read while it is still in the cache.
 _CACHE = 2 * 2**20
@@ -76,11 +75,10 @@ class RandomFeatures:
         self._weights, self.size = layers.weights, layers.size
         self.chunk = max(_CACHE // (4 * layers.largest), 1)
         self._on_cpu, self._threads = on_cpu, threads
-        forward = functools.partial(_features, architecture)
+        by_product = begins_pooled(architecture, image_shape[2])
         if not on_cpu and jax.default_backend() != "cpu":
-            self.chunk, self._threads = _WHOLE, 1
-        elif begins_pooled(architecture, image_shape[2]):
-            forward = functools.partial(_features_by_product, architecture)
+            self.chunk, self._threads, by_product = _WHOLE, 1, False
+        forward = functools.partial(_features, architecture, by_product)
 
         def backward(weights: Weights, x: jax.Array, g: jax.Array) -> jax.Array:
             _, pull_back = jax.vjp(functools.partial(forward, weights), x)
@@ -169,31 +167,21 @@ def _filled_up(images: np.ndarray, size: int) -> np.ndarray:
     return filled
 
 
-def _features(architecture: Architecture, weights: Weights, x: jax.Array) -> jax.Array:
+def _features(
+    architecture: Architecture, by_product: bool, weights: Weights, x: jax.Array
+) -> jax.Array:
     """Return the features of images `[n, h, w, c]`, float32 `[n, d]`.
 
-    What the last layer makes of them is a kernel: <phi, phi'> + b_std^2.
+    What the last layer makes of them is a kernel: <phi, phi'> + b_std^2. The first layer and its
+    pool may be computed by a product where `begins_pooled`.
     """
-    return _from_layer(0, architecture, weights, x)
-
-
-def _features_by_product(architecture: Architecture, weights: Weights, x: jax.Array) -> jax.Array:
-    """Return the same, where `begins_pooled`."""
-    (W, b), *others = weights
-    pool = architecture.layers[2]
-    assert isinstance(pool, AvgPool)
-    with full_precision():
-        x = pooled_conv(x, W, b, pool.window)
-    return _from_layer(3, architecture, others, x)
-
-
-def _from_layer(
-    begin: int, architecture: Architecture, weights: Iterable[LayerWeights], x: jax.Array
-) -> jax.Array:
-    """Return the features from what layers before one have made of images."""
     drawn = iter(weights)
-    *layers, last = architecture.layers[begin:]
+    *layers, last = architecture.layers
     with full_precision():
+        if by_product:
+            _, _, pool, *layers = layers
+            assert isinstance(pool, AvgPool), "the network begins with a pooled convolution"
+            x = pooled_conv(x, *next(drawn), pool.window)
         for layer in layers:
             if isinstance(layer, Conv):
                 W, b = next(drawn)

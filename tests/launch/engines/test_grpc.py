@@ -284,7 +284,9 @@ input()
         with serve_grpc(service, f"localhost:{port}", token=TOKEN):
             client = subprocess.Popen(
                 [sys.executable, "-c", stays],
-                **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
             ends.callback(client.communicate, "\n", timeout=PATIENCE)
             assert client.stdout.readline() == "open\n"
