@@ -37,7 +37,9 @@ WAYS = {
 }
 FEWEST = 5
 MARKS = 5  # times that a run is scored
-_TIMED = 3
+# Steps before those that are timed, and how many these are: the first one compiles, and the first
+# ones of cached groups fill these, of which each later one has its share.
+TIMED = {"exact": (1, 2), "features": (1, 2), "cached": (40, 40)}
 
 WIDTHS = (8, 32)
 MOST_NETWORKS = 256
@@ -80,9 +82,10 @@ def main() -> None:
 
 def run(ipc: int, way: str, options: argparse.Namespace) -> tuple[float, Curve]:
     """Return the seconds of a step, and the curve of a run; none where it would be too short."""
-    algorithm, dataset = begun(ipc, way, options, _TIMED)
-    times = [seconds for seconds, _ in stepped(algorithm, _TIMED)]
-    step = (times[-1] - times[0]) / (len(times) - 1)
+    first, timed = TIMED[way]
+    algorithm, dataset = begun(ipc, way, options, first + timed)
+    times = [seconds for seconds, _ in stepped(algorithm, first + timed)]
+    step = (times[-1] - times[first - 1]) / timed
     steps = int(options.seconds / max(step, 1e-9))
     if steps < FEWEST:
         return step, []

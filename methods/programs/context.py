@@ -31,7 +31,8 @@ class Context:
         self.backend = backend
         self.threads = threads
         self.device = device
-        self._kernels: dict[KernelSpec, Kernel] = dict(kernels or {})
+        self._given = dict(kernels or {})
+        self._kernels: dict[KernelSpec, Kernel] = dict(self._given)
 
     def kernel(self, spec: KernelSpec) -> Kernel:
         """Return the kernel that computes `spec`, the same object each time.
@@ -45,3 +46,7 @@ class Context:
             except ValueError as error:
                 raise UnsupportedError(str(error)) from error
         return self._kernels[spec]
+
+    def with_threads(self, threads: int) -> "Context":
+        """Return one like it, of so many threads."""
+        return Context(self.backend, threads, device=self.device, kernels=self._given)

@@ -107,6 +107,10 @@ class Program(abc.ABC):
             UnsupportedError: if this machine cannot compute it, whatever the arrays.
         """
 
+    def side_by_side(self, context: Context) -> bool:
+        """Return whether threads had better compute a task each than one task together."""
+        return False
+
     def halves(self, shared: Arrays, own: Arrays) -> "Halves | None":
         """Return smaller tasks that come to the same where memory does not suffice for the whole.
 

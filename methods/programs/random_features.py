@@ -65,6 +65,10 @@ class RandomFeatures(Program):
         seed = int(own[0][0])
         return tuple(networks.features(seed, x) for x in shared)
 
+    def side_by_side(self, context: Context) -> bool:
+        """Return whether a processor computes: tasks of few images have nothing to share out."""
+        return _on_processor(context, self)
+
     def halves(self, shared: Arrays, own: Arrays) -> Halves | None:
         """Return the sets one by one, or two halves of a single one."""
         if len(shared) > 1:
@@ -121,6 +125,10 @@ class RandomFeaturesVjp(Program):
         networks = _networks(context, self, shared[0])
         return (networks.pull_back(int(own[0][0]), shared[0], own[1]),)
 
+    def side_by_side(self, context: Context) -> bool:
+        """Return whether a processor computes: tasks of few images have nothing to share out."""
+        return _on_processor(context, self)
+
     def halves(self, shared: Arrays, own: Arrays) -> Halves | None:
         """Return the derivatives of two halves of the images."""
         (images,), (seed, g) = shared, own
@@ -141,9 +149,13 @@ def _networks(
     # JAX is not needed to name a program.
     from stillhouse.methods.kernel_regression.random_features import random_features
 
-    on_cpu = context.kernel(program.spec).backend == "fused"
+    on_cpu = _on_processor(context, program)
     threads = default_threads() if context.threads is None else context.threads
     return random_features(program.spec.architecture, program.width, _shape(x), on_cpu, threads)
+
+
+def _on_processor(context: Context, program: RandomFeatures | RandomFeaturesVjp) -> bool:
+    return context.kernel(program.spec).backend == "fused"
 
 
 def _shape(x: Typed) -> tuple[int, int, int]:

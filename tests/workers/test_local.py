@@ -1,4 +1,5 @@
 import importlib.util
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from stillhouse.methods.coresets import random_subset
 from stillhouse.methods.kernel_regression.evaluation import evaluate_krr
 from stillhouse.methods.kernel_regression.kip import KipConfig, initial_state, kip_step
 from stillhouse.methods.kernel_regression.label_solve import LabelSolver
-from stillhouse.workers.local import LocalComputer
+from stillhouse.methods.programs import Context, RandomFeatures
+from stillhouse.methods.tasks import Task
+from stillhouse.workers.local import LocalComputer, LocalRunner
 
 _SPEC = KernelSpec(fc(1))
 _ONE_HOT = np.eye(10, dtype=np.float32) - np.float32(0.1)
@@ -105,6 +108,32 @@ def test_the_bits_do_not_depend_on_threads_or_history(computer, images):
     ]
     for first, second in zip(*results, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_networks_are_computed_side_by_side_to_the_same_bits(images):
+    program = RandomFeatures(KernelSpec(conv(1)), 4)
+    tasks = [Task(program, (images[0],), (np.array([seed], np.int64),)) for seed in range(5)]
+    made = []
+    for threads in (1, 3):
+        runner = LocalRunner(Context("auto", threads))
+        made.append([features.tobytes() for (features,) in runner.results(tasks)])
+    assert made[0] == made[1]
+    assert len(set(made[0])) == len(tasks)
+
+
+def test_a_thread_each_only_where_a_task_has_nothing_to_share_out(images):
+    met = threading.Barrier(2)
+
+    class Meeting(RandomFeatures):
+        def compute(self, context, shared, own):
+            assert context.threads == 1
+            met.wait(timeout=60)
+            return super().compute(context, shared, own)
+
+    program = Meeting(KernelSpec(conv(1)), 4)
+    tasks = [Task(program, (images[0],), (np.array([seed], np.int64),)) for seed in range(2)]
+    assert len(list(LocalRunner(Context("auto", 2)).results(tasks))) == 2
+    assert not program.side_by_side(Context("xla", 2))  # It may be a GPU's.
 
 
 def test_a_kernel_is_made_once(computer):
