@@ -37,8 +37,8 @@ WAYS = {
 }
 FEWEST = 5
 MARKS = 5  # times that a run is scored
-# Steps before those that are timed, and how many these are: the first one compiles, and the first
-# ones of cached groups fill these, of which each later one has its share.
+# Steps before those by which a run is sized, and how many these are: the first one compiles, and
+# the first ones of cached groups fill these, of which each later one has its share.
 TIMED = {"exact": (1, 2), "features": (1, 2), "cached": (40, 40)}
 
 WIDTHS = (8, 32)
@@ -94,7 +94,7 @@ def run(ipc: int, way: str, options: argparse.Namespace) -> tuple[float, Curve]:
     for number, (seconds, state) in enumerate(stepped(algorithm, steps), start=1):
         if number in scored:
             curve.append((seconds, algorithm.score(state)["test_accuracy"]))
-    return step, curve
+    return curve[-1][0] / steps, curve
 
 
 def begun(
