@@ -32,7 +32,7 @@ class LocalRunner:
         context, threads = self.context, 1
         if len(tasks) > 1 and all(task.program.side_by_side(context) for task in tasks):
             context, threads = self._one_thread, context.threads or default_threads()
-        with Workers(min(threads, len(tasks) or 1)) as workers:
+        with Workers(threads) as workers:
             yield from workers.in_order(functools.partial(run_task, context), _decoded(tasks))
 
 

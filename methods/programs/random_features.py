@@ -150,7 +150,7 @@ def _networks(
     from stillhouse.methods.kernel_regression.random_features import random_features
 
     on_cpu = _on_processor(context, program)
-    threads = default_threads() if context.threads is None else context.threads
+    threads = context.threads or default_threads()
     return random_features(program.spec.architecture, program.width, _shape(x), on_cpu, threads)
 
 
