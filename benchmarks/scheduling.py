@@ -129,7 +129,7 @@ def costs_of(options: argparse.Namespace, calls: Measured) -> ServerCosts:
     call = calls.processor / calls.calls
     rates = {}
     for way in ("down", "up"):
-        found = measure(8, options, kind=way, rounds=3 * options.rounds, seconds=0.05)
+        found = measure(8, options, kind=way, rounds=10 * options.rounds, seconds=0.05)
         rest = found.processor - call * found.calls
         rates[way] = getattr(found, way) / max(rest, 1e-3)
     return dataclasses.replace(ServerCosts(), call=call, **rates)

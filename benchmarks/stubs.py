@@ -148,10 +148,9 @@ def blocks(count: int, kind: str) -> list[Task]:
 
 
 def work(options: argparse.Namespace, count: int, port: int) -> dict[str, float]:
-    """Be so many workers, as threads, until the server has nothing more."""
-    server = connection(options, port)
+    """Be so many workers until the server has nothing more: threads, each with a connection."""
     shape = (COLUMNS, *LARGE) if options.kind == "up" else (ROWS, COLUMNS)
-    found = [Stub(server, options.seconds, shape) for _ in range(count)]
+    found = [Stub(connection(options, port), options.seconds, shape) for _ in range(count)]
     threads = [threading.Thread(target=stub.work, daemon=True) for stub in found]
     for thread in threads:
         thread.start()

@@ -186,8 +186,8 @@ async def wait_idly(port: int, workers: int, seconds: int) -> None:
                 print("ready", flush=True)
             stream = channel.stream_stream(STREAM)(metadata=metadata)
             while time.monotonic() < ends:
-                await stream.write(encode([0, "lease", [answer["worker"], 2, MOST_SECONDS]]))
-                _, said = decode(await stream.read(), items=100)
+                await stream.write(encode([[0, "lease", [answer["worker"], 2, MOST_SECONDS]]]))
+                ((_, said),) = decode(await stream.read(), items=100)
                 assert said["status"] == "ok" and not said["tasks"], said
 
     waiting = [asyncio.create_task(be_idle()) for _ in range(workers)]
@@ -246,9 +246,10 @@ def report(options: argparse.Namespace) -> list[str]:
     lines += [
         "",
         "Courier is C++ up to the method that is called, gRPC is Python's from its event loop on. "
-        "Signs of life, tasks and small results are messages of one call that stays open; arrays "
-        "are calls of their own, so that no sign of life waits behind one. A worker with nothing "
-        "to do makes no calls by gRPC, and up to fifty a second by Courier.",
+        "Signs of life, tasks and small results share one call that stays open, and messages where "
+        "several come at once; arrays are calls of their own, so that no sign of life waits behind "
+        "one, in pieces that stay in the cache while they are copied. A worker with nothing to do "
+        "makes no calls by gRPC, and up to fifty a second by Courier.",
     ]
     if options.idle:
         lines += [

@@ -18,7 +18,7 @@ from stillhouse.server.simulation import simulate
 _F32 = 4
 # Tiles for each worker that are tried: a little fewer than a whole number of them, as tiles of K_ss
 # are smaller and come too. Of too many fast workers it is best if some have none.
-_TILES_OF_A_WORKER = (0.28, 0.55, 0.95, 1.1, 1.9, 2.2, 3, 4)
+_TILES_OF_A_WORKER = (0.08, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 0.95, 1.1, 1.9, 2.2, 3, 4)
 _FEWEST_ELEMENTS = 256
 # What suits the kernel is left as it is for less than that.
 _WORTH_IT = 0.97

@@ -9,6 +9,7 @@ from typing import Any
 from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.called_server import CalledServer
 from stillhouse.launch.engines.grpc_server import (
+    FETCH,
     FRAME_BYTES,
     PLAIN_METHODS,
     SERVICE,
@@ -19,6 +20,7 @@ from stillhouse.launch.engines.grpc_server import (
 )
 from stillhouse.launch.engines.grpc_stream import CallStream
 from stillhouse.launch.engines.messages import ANSWER_ITEMS, MessageError, decode, encode
+from stillhouse.launch.engines.pieces import LARGE_BYTES, Assembly
 from stillhouse.launch.engines.tls import Tls, trouble_at
 from stillhouse.launch.engines.tokens import VARIABLE, given_token, read_token
 from stillhouse.launch.engines.waiting import MOST_SECONDS
@@ -26,8 +28,6 @@ from stillhouse.workers.connection import Answer, Refused, ServerGone
 
 _MOST_BYTES = 2**31 - 1
 _LOOK_SECONDS = 0.2
-# Larger ones would have signs of life wait.
-_SMALL_BYTES = 2**16
 # How often at the most it is looked into why a connection fails.
 _PROBE_EVERY_SECONDS = 5.0
 _OPTIONS = (
@@ -91,6 +91,7 @@ class GrpcServer(CalledServer):
         self._calls = {
             name: self._channel.unary_unary(f"/{SERVICE}/{name}") for name in PLAIN_METHODS
         }
+        self._fetch = self._channel.unary_stream(FETCH)
         self._stream = CallStream(self._start_stream)
         self._waiting: set[str] = set()
         self._answered = False
@@ -145,15 +146,23 @@ class GrpcServer(CalledServer):
     def _send(self, method: str, arguments: list[Any]) -> Any:
         if method == "lease":
             return self._wait_for_tasks(arguments)
-        if method in STREAM_METHODS and _is_small(arguments):
-            future = self._stream.ask(method, arguments)
-            try:
-                return future.result(self._timeout)
-            finally:
-                future.cancel()  # Where it comes too late nobody waits for it.
-        message = encode(arguments)
-        data = self._calls[method](message, timeout=self._timeout, metadata=self._metadata)
-        return decode(data, items=ANSWER_ITEMS)
+        size = _bytes_in(arguments)
+        if method in STREAM_METHODS and size <= LARGE_BYTES:
+            return self._send_in_stream(method, arguments)
+        how = {"timeout": self._timeout, "metadata": self._metadata}
+        if method == "fetch":
+            answer = Assembly(items=ANSWER_ITEMS)
+            for piece in self._fetch(encode(arguments), **how):
+                answer.add(piece)
+            return answer.value()
+        return decode(self._calls[method](encode(arguments), **how), items=ANSWER_ITEMS)
+
+    def _send_in_stream(self, method: str, arguments: list[Any]) -> Any:
+        future = self._stream.ask(method, arguments)
+        try:
+            return future.result(self._timeout)
+        finally:
+            future.cancel()  # Where it comes too late nobody waits for it.
 
     def _wait_for_tasks(self, arguments: list[Any]) -> Any:
         future = self._stream.ask("lease", arguments)
@@ -213,10 +222,10 @@ class GrpcServer(CalledServer):
         return trouble_at(self.address, self._tls)
 
 
-def _is_small(arguments: list[Any]) -> bool:
-    """Return whether no list of bytes among the arguments is large."""
-    chunks = [x for value in arguments if type(value) is list for x in value if type(x) is bytes]
-    return sum(map(len, chunks)) <= _SMALL_BYTES
+def _bytes_in(arguments: list[Any]) -> int:
+    """Return how many bytes the lists of bytes among the arguments hold."""
+    lists = (value for value in arguments if type(value) is list)
+    return sum(len(item) for items in lists for item in items if type(item) is bytes)
 
 
 def _token(file: str | None) -> str | None:

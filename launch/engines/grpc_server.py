@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from stillhouse.launch.engines.addresses import check_address
+from stillhouse.launch.engines.allocator import keep_freed_memory
 from stillhouse.launch.engines.grpc_stream import OpenStreams, answer_stream
 from stillhouse.launch.engines.messages import (
     MOST_BYTES,
@@ -22,6 +23,7 @@ from stillhouse.launch.engines.messages import (
     decode,
     encode,
 )
+from stillhouse.launch.engines.pieces import LARGE_BYTES, cut
 from stillhouse.launch.engines.tls import Tls
 from stillhouse.launch.engines.tokens import same
 from stillhouse.launch.engines.waiting import WaitingRoom
@@ -29,15 +31,16 @@ from stillhouse.server.requests import refused
 from stillhouse.server.service import Service
 
 # Calls are to this service's methods; another number is another protocol.
-SERVICE = "stillhouse.v1.Server"
+SERVICE = "stillhouse.v2.Server"
 TOKEN_KEY = "authorization"
 STREAM = f"/{SERVICE}/calls"
-PLAIN_METHODS = ("register", "fetch", "complete", "fail", "heartbeat", "leave", "status")
+PLAIN_METHODS = ("register", "complete", "fail", "heartbeat", "leave", "status")
+# Its answer comes in pieces.
+FETCH = f"/{SERVICE}/fetch"
 # Small calls, which the stream of a caller carries too.
 STREAM_METHODS = ("complete", "fail", "heartbeat")
-# Answered in other threads than all else: they take long.
-_LONG_METHODS = ("fetch", "status")
-_LONG_BYTES = 2**16
+# Answered in other threads than all else, as are messages with arrays: they take long.
+_LONG_METHODS = ("status",)
 _THREADS = 4
 FRAME_BYTES = 2**22
 _MOST_CALLS = 2 * 10_000 + 480
@@ -69,6 +72,10 @@ _OPTIONS = (
 )
 
 _log = logging.getLogger("stillhouse.server")
+
+Method = Callable[..., dict[str, Any]]
+Threads = concurrent.futures.Executor
+Answered = TypeVar("Answered")
 
 
 def import_grpc() -> ModuleType:
@@ -109,6 +116,7 @@ def serve_grpc(
     check_address(address)  # gRPC's own error does not say which of many it was.
     credentials = None if tls is None else tls.of_server()
     _allow_many_files()
+    keep_freed_memory()
     serving = _Serving(grpc, service, address, token, credentials)
     serving.start()
     try:
@@ -177,19 +185,18 @@ def _handlers(
     grpc: ModuleType,
     service: Service,
     room: WaitingRoom,
-    threads: concurrent.futures.Executor,
+    threads: Threads,
     token: str | None,
     streams: OpenStreams,
 ) -> Any:
     """Return what finds the method of a call, for callers who may call at all."""
-
-    def handler(behaviour: Callable[[bytes, Any], Awaitable[bytes]]) -> Any:
-        return grpc.unary_unary_rpc_method_handler(behaviour)
-
     methods = {
-        f"/{SERVICE}/{name}": handler(_plain(getattr(service, name), threads))
+        f"/{SERVICE}/{name}": grpc.unary_unary_rpc_method_handler(
+            _plain(getattr(service, name), threads)
+        )
         for name in PLAIN_METHODS
     }
+    methods[FETCH] = grpc.unary_stream_rpc_method_handler(_fetch(grpc, service, threads))
     at_once = {name: getattr(service, name) for name in STREAM_METHODS}
     later = {"lease": functools.partial(_lease, room)}
 
@@ -217,18 +224,40 @@ def _handlers(
     return Handlers()
 
 
-def _plain(
-    method: Callable[..., dict[str, Any]], threads: concurrent.futures.Executor
-) -> Callable[[bytes, Any], Awaitable[bytes]]:
+def _plain(method: Method, threads: Threads) -> Callable[[bytes, Any], Awaitable[bytes]]:
     is_long = method.__name__ in _LONG_METHODS
 
     async def answer(data: bytes, context: Any) -> bytes:
-        if is_long or len(data) > _LONG_BYTES:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(threads, _answer, method, data)
+        if is_long or len(data) > LARGE_BYTES:
+            return await _elsewhere(threads, _answer, method, data)
         return _answer(method, data)
 
     return answer
+
+
+def _fetch(
+    grpc: ModuleType, service: Service, threads: Threads
+) -> Callable[[bytes, Any], Awaitable[None]]:
+    def look_up(data: bytes) -> Iterator[bytes]:
+        try:
+            return cut(service.fetch(*_arguments(decode(data, items=REQUEST_ITEMS))))
+        except MessageError as error:
+            return cut(refused(str(error)))
+
+    async def answer(data: bytes, context: Any) -> None:
+        pieces = await _elsewhere(threads, look_up, data)
+        with contextlib.suppress(grpc.aio.BaseError):  # Of a caller who has gone, not of ours.
+            for piece in pieces:
+                await context.write(piece)
+
+    return answer
+
+
+async def _elsewhere(
+    threads: Threads, function: Callable[..., Answered], *arguments: Any
+) -> Answered:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(threads, function, *arguments)
 
 
 async def _lease(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
@@ -237,18 +266,17 @@ async def _lease(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
     return await room.lease(*arguments)
 
 
-def _answer(method: Callable[..., dict[str, Any]], data: bytes) -> bytes:
+def _answer(method: Method, data: bytes) -> bytes:
     try:
-        return encode(method(*_arguments(data)))
+        return encode(method(*_arguments(decode(data, items=REQUEST_ITEMS))))
     except MessageError as error:
         return encode(refused(str(error)))
 
 
-def _arguments(data: bytes) -> list[Any]:
-    arguments = decode(data, items=REQUEST_ITEMS)
-    if type(arguments) is not list:
+def _arguments(request: Any) -> list[Any]:
+    if type(request) is not list:
         raise MessageError("a call carries a list of its arguments")
-    return arguments
+    return request
 
 
 class _Refusals:

@@ -1,7 +1,8 @@
 """Many small calls over one call of gRPC, which costs a server a third of as many calls.
 
-A message is a number and a method with its arguments, an answer the number and what the method
-says, in whatever order answers come.
+A call is a number and a method with its arguments, an answer the number and what the method says,
+in whatever order answers come. A message is a list of them: what comes while one is being sent goes
+with the next one, as a message costs more than what is in it.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import contextlib
 import itertools
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from stillhouse.launch.engines.messages import (
@@ -19,12 +20,15 @@ from stillhouse.launch.engines.messages import (
     MessageError,
     decode,
     encode,
+    encode_list,
 )
 
 Method = Callable[[list[Any]], Awaitable[dict[str, Any]]]
 
 # Calls of one caller that wait for their answers; who makes more has the others wait.
 _MOST_WAITING = 1024
+# Of a message: a call, and as many more as fit.
+_MOST_CALLS, _MOST_BYTES = 256, 2**16
 
 
 async def answer_stream(
@@ -42,35 +46,44 @@ async def answer_stream(
         refuse: gives the answer to what is no call.
     """
     writing = asyncio.Lock()
+    unsent: list[bytes] = []
     waiting: set[asyncio.Task[None]] = set()
 
-    async def write(number: int, answer: dict[str, Any]) -> None:
+    def note(number: int, answer: dict[str, Any]) -> None:
         try:
-            data = encode([number, answer])
+            unsent.append(encode([number, answer]))
         except MessageError as error:
-            data = encode([number, refuse(str(error))])
+            unsent.append(encode([number, refuse(str(error))]))
+
+    async def send() -> None:
         async with writing:
-            await context.write(data)
+            if unsent:  # Else they went with those before.
+                data = encode_list(unsent)
+                unsent.clear()
+                await context.write(data)
 
     async def answer_later(number: int, method: Method, arguments: list[Any]) -> None:
-        await write(number, await method(arguments))
+        note(number, await method(arguments))
+        await send()
 
     try:
         # What follows the last message is no bytes.
         while isinstance(data := await context.read(), bytes):
-            number, name, arguments = _call(data)
-            if name in later:
-                task = asyncio.create_task(answer_later(number, later[name], arguments))
-                waiting.add(task)
-                task.add_done_callback(waiting.discard)
-                if len(waiting) >= _MOST_WAITING:
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            elif name in at_once:
-                await write(number, at_once[name](*arguments))
-            else:
-                await write(number, refuse("there is no such method"))
+            for number, name, arguments in _calls(data):
+                if name in later:
+                    task = asyncio.create_task(answer_later(number, later[name], arguments))
+                    waiting.add(task)
+                    task.add_done_callback(waiting.discard)
+                    if len(waiting) >= _MOST_WAITING:
+                        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                elif name in at_once:
+                    note(number, at_once[name](*arguments))
+                else:
+                    note(number, refuse("there is no such method"))
+            await send()
     except MessageError as error:
-        await context.write(encode([-1, refuse(str(error))]))
+        note(-1, refuse(str(error)))
+        await send()
     finally:
         for task in waiting:
             task.cancel()
@@ -103,8 +116,14 @@ class OpenStreams:
             task.cancel()
 
 
-def _call(data: bytes) -> tuple[int, str, list[Any]]:
-    call = decode(data, items=REQUEST_ITEMS)
+def _calls(data: bytes) -> list[tuple[int, str, list[Any]]]:
+    calls = decode(data, items=REQUEST_ITEMS)
+    if type(calls) is not list:
+        raise MessageError("a message is a list of calls")
+    return [_call(call) for call in calls]
+
+
+def _call(call: Any) -> tuple[int, str, list[Any]]:
     if type(call) is not list or len(call) != 3:
         raise MessageError("a call is its number, a method and a list of arguments")
     number, name, arguments = call
@@ -148,7 +167,7 @@ class CallStream:
     def _open(self) -> None:
         outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._outgoing, self._pending = outgoing, {}
-        answers = self._start(iter(outgoing.get, None))
+        answers = self._start(_messages(outgoing))
         arguments = (answers, outgoing, self._pending)
         threading.Thread(target=self._read, args=arguments, name="answers", daemon=True).start()
 
@@ -160,8 +179,7 @@ class CallStream:
     ) -> None:
         failure: Exception = ConnectionResetError("the server has ended the stream")
         try:
-            for data in answers:
-                number, answer = decode(data, items=ANSWER_ITEMS)
+            for number, answer in _answers(answers):
                 if number == -1:  # A message of ours was none to it.
                     failure = MessageError(str(answer))
                     break
@@ -179,3 +197,32 @@ class CallStream:
         for future in left:
             if future.set_running_or_notify_cancel():
                 future.set_exception(failure)
+
+
+def _messages(outgoing: "queue.SimpleQueue[bytes | None]") -> Iterator[bytes]:
+    """Yield messages, each of all the calls that there are by then, until there is None."""
+    while (call := outgoing.get()) is not None:
+        calls, size = [], 0
+        while call is not None:
+            calls.append(call)
+            size += len(call)
+            if len(calls) >= _MOST_CALLS or size >= _MOST_BYTES:
+                break
+            try:
+                call = outgoing.get_nowait()
+            except queue.Empty:
+                break
+        yield encode_list(calls)
+        if call is None:
+            return
+
+
+def _answers(messages: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+    for data in messages:
+        answers = decode(data, items=ANSWER_ITEMS)
+        if type(answers) is not list:
+            raise MessageError("a message is a list of answers")
+        for answer in answers:
+            if type(answer) is not list or len(answer) != 2 or type(answer[0]) is not int:
+                raise MessageError("an answer is a number and what a method says")
+            yield answer[0], answer[1]

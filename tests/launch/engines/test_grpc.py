@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import grpc
 import numpy as np
 import pytest
 
@@ -17,7 +18,8 @@ from stillhouse.data.wire import pack
 from stillhouse.kernels.architecture import fc
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.engines.grpc_client import GrpcServer
-from stillhouse.launch.engines.grpc_server import serve_grpc
+from stillhouse.launch.engines.grpc_server import FETCH, TOKEN_KEY, serve_grpc
+from stillhouse.launch.engines.messages import encode
 from stillhouse.methods.programs import KernelGram
 from stillhouse.methods.tasks import Task
 from stillhouse.server.blobs import BlobStore
@@ -343,3 +345,22 @@ def test_grpc_is_imported_for_a_client_only():
         "assert 'grpc' in sys.modules and 'courier' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
+
+
+def test_who_goes_in_the_middle_of_an_array_is_no_error(pool, client, served, caplog):
+    array = np.zeros((64, 256, 256, 1), np.float32)  # 16 MB, which no buffer takes at once.
+    join = computed(pool, [Task(KernelGram(KernelSpec(fc(1))), (array,))])
+    worker = client.register(INFO)["worker"]
+    (entry,) = client.lease(worker, 1)["tasks"]
+    with grpc.insecure_channel(served) as channel:
+        fetch = channel.unary_stream(FETCH)
+        for seconds in (0.0, 0.2):
+            request = encode([worker, entry["shared"]])
+            answer = fetch(request, metadata=((TOKEN_KEY, f"Bearer {TOKEN}"),))
+            assert len(next(answer)) < 200
+            time.sleep(seconds)
+            answer.cancel()
+    assert len(client.fetch(worker, entry["shared"])["blobs"]) == len(entry["shared"])
+    client.complete(worker, entry["id"], [pack(np.eye(64, dtype=np.float32))], 0.1, 0)
+    assert len(join()) == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from stillhouse.launch.engines.grpc_stream import CallStream
-from stillhouse.launch.engines.messages import decode, encode
+from stillhouse.launch.engines.messages import MessageError, decode, encode
 
 PATIENCE = 30
 
@@ -19,7 +19,10 @@ class Stream:
         threading.Thread(target=lambda: [*map(self.sent.put, messages)], daemon=True).start()
 
     def calls(self, count):
-        return [decode(self.sent.get(timeout=PATIENCE), items=10) for _ in range(count)]
+        found = []
+        while len(found) < count:  # A message has as many as there were.
+            found += decode(self.sent.get(timeout=PATIENCE), items=10)
+        return found
 
     def put(self, answer):
         self._answers.put(answer)
@@ -34,7 +37,7 @@ class Stream:
         answer = self._answers.get(timeout=PATIENCE)
         if isinstance(answer, Exception):
             raise answer
-        return encode(answer)
+        return encode([answer])
 
 
 @pytest.fixture
@@ -84,3 +87,29 @@ def test_a_call_that_nobody_waits_for_is_forgotten(calls, opened):
     opened[0].put([first, {}])
     opened[0].put([second, {}])
     assert other.result(PATIENCE) == {} and calls._pending == {}
+
+
+def test_calls_that_are_made_while_one_is_sent_go_together(opened):
+    started = []
+
+    def start(messages):
+        started.append(messages)
+        return Stream(())
+
+    calls = CallStream(start)
+    for i in range(5):
+        calls.ask("heartbeat", [i])
+    assert [call[2] for call in decode(next(started[0]), items=10)] == [[i] for i in range(5)]
+    calls.ask("heartbeat", [bytes(2**16)])
+    calls.ask("heartbeat", [6])
+    # What is large goes first, and alone: others of that size would be too much for a message.
+    assert len(decode(next(started[0]), items=10)) == 1
+    assert [call[2] for call in decode(next(started[0]), items=10)] == [[6]]
+
+
+@pytest.mark.parametrize("message", [7, [], ["one", {}], [1, {}, {}]])
+def test_a_server_that_says_what_is_no_answer_is_none(calls, opened, message):
+    asked = calls.ask("heartbeat", [])
+    opened[0].calls(1)
+    opened[0].put(message)
+    assert isinstance(asked.exception(PATIENCE), MessageError)

@@ -76,7 +76,7 @@ def test_two_thousand_malformed_messages(address, answers):
                 data[rng.randrange(len(data))] = rng.randrange(256)
             # Those with a token reach the messages, the others nothing.
             token = TOKEN if number % 4 else "no-token-of-this-run"
-            name = rng.choice([*PLAIN_METHODS, "none"])
+            name = rng.choice([*PLAIN_METHODS, "fetch", "none"])
             call = channel.unary_unary(f"/{SERVICE}/{name}")
             with contextlib.suppress(grpc.RpcError):
                 call(bytes(data), timeout=30, metadata=((TOKEN_KEY, f"Bearer {token}"),))
@@ -89,7 +89,7 @@ def test_two_thousand_malformed_messages(address, answers):
 
 def test_malformed_messages_in_a_stream(address, answers):
     rng = random.Random(2)
-    good = b"\x93\x01\xa9heartbeat\x93\xa2w1\x91\xa1t\x80"
+    good = b"\x91\x93\x01\xa9heartbeat\x93\xa2w1\x91\xa1t\x80"
     with grpc.insecure_channel(address) as channel:
         for number in range(200):
             data = bytearray(good)
