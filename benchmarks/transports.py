@@ -248,8 +248,8 @@ def report(options: argparse.Namespace) -> list[str]:
         "Courier is C++ up to the method that is called, gRPC is Python's from its event loop on. "
         "Signs of life, tasks and small results share one call that stays open, and messages where "
         "several come at once; arrays are calls of their own, so that no sign of life waits behind "
-        "one, in pieces that stay in the cache while they are copied. A worker with nothing to do "
-        "makes no calls by gRPC, and up to fifty a second by Courier.",
+        "one, and are fetched in pieces that stay in the cache while they are copied. A worker "
+        "with nothing to do makes no calls by gRPC, and up to fifty a second by Courier.",
     ]
     if options.idle:
         lines += [

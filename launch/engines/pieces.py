@@ -1,4 +1,4 @@
-"""Messages with arrays in them, as pieces: gRPC copies a message several times from end to end.
+"""Answers with arrays in them, as pieces: gRPC's client copies a message several times.
 
 What is copied once more while it is in the processor's cache costs little, so arrays travel as
 pieces that fit there, and outside of the message that they belong to: its first piece says how long

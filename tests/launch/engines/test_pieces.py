@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from stillhouse.launch.engines import pieces
 from stillhouse.launch.engines.messages import MessageError, encode
-from stillhouse.launch.engines.pieces import LARGE_BYTES, PIECE_BYTES, Assembly, cut
+from stillhouse.launch.engines.pieces import LARGE_BYTES, PIECE_BYTES, WHOLE_BYTES, Assembly, cut
 
-large = st.integers(0, 3).map(lambda seed: bytes([seed]) * (LARGE_BYTES + 1000 * seed))
+WHOLE = bytes(range(256)) * (
+    WHOLE_BYTES // 256
+)  # With anything else in its message it goes in pieces.
+large = st.integers(0, 3).map(lambda seed: bytes([seed]) * (WHOLE_BYTES // 3 + 1000 * seed))
 values = st.recursive(
     st.none() | st.integers(0, 2**32) | st.text() | st.binary() | large,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -39,14 +42,19 @@ def test_arrays_follow_in_pieces_and_all_else_is_one():
     assert len(first) < 100
     assert [*map(len, rest)] == [PIECE_BYTES, PIECE_BYTES, 3, LARGE_BYTES]
     assert b"".join(rest[:3]) == array
-    (only,) = cut(["heartbeat", b"x" * (LARGE_BYTES - 1)])
-    assert only == encode(["heartbeat", b"x" * (LARGE_BYTES - 1)])
+    small = b"x" * (LARGE_BYTES - 1)
+    first, *_ = cut([WHOLE, small])
+    assert small in first and len(first) < LARGE_BYTES + 100
+
+
+def test_a_message_that_is_not_much_larger_than_a_piece_is_one():
+    value = {"blobs": {"a": b"x" * LARGE_BYTES, "b": bytes(WHOLE_BYTES - 2 * LARGE_BYTES)}}
+    assert [*cut(value)] == [encode(value)]
 
 
 def test_pieces_may_be_of_any_length():
-    array = bytes(range(256)) * 300
-    first, _ = cut([array, 1])
-    assert assembled([first, array[:1], array[1:70_000], array[70_000:]]) == [array, 1]
+    first, *_ = cut([WHOLE, 1])
+    assert assembled([first, WHOLE[:1], WHOLE[1:70_000], WHOLE[70_000:]]) == [WHOLE, 1]
 
 
 @pytest.mark.parametrize(
@@ -72,15 +80,15 @@ def test_lengths_that_are_too_much_together_are_refused():
 
 
 def test_a_message_that_is_cut_short_is_none():
-    first, second = cut([b"x" * LARGE_BYTES])
-    for begun in ([], [first], [first, second[:-1]]):
+    first, *_ = cut([WHOLE])
+    for begun in ([], [first], [first, WHOLE[:-1]]):
         with pytest.raises(MessageError, match="cut short after"):
             assembled(begun)
 
 
 def test_more_than_was_said_is_refused():
-    first, second = cut([b"x" * LARGE_BYTES])
-    for more in ([first, second + b"y"], [first, b""]):
+    first, *_ = cut([WHOLE])
+    for more in ([first, WHOLE + b"y"], [first, b""]):
         with pytest.raises(MessageError):
             assembled(more)
     message = Assembly(items=10)
@@ -99,7 +107,7 @@ def test_a_length_that_is_claimed_takes_no_memory():
 
 
 def test_too_much_is_not_sent(monkeypatch):
-    monkeypatch.setattr(pieces, "MOST_BYTES", 3 * LARGE_BYTES)
-    cut([b"x" * LARGE_BYTES] * 2)
-    with pytest.raises(MessageError, match="where 196,608 are allowed"):
-        cut([b"x" * LARGE_BYTES] * 3)
+    monkeypatch.setattr(pieces, "MOST_BYTES", 2 * WHOLE_BYTES)
+    cut([WHOLE])
+    with pytest.raises(MessageError, match="where 4,194,304 are allowed"):
+        cut([WHOLE, WHOLE])
