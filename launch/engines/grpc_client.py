@@ -146,8 +146,7 @@ class GrpcServer(CalledServer):
     def _send(self, method: str, arguments: list[Any]) -> Any:
         if method == "lease":
             return self._wait_for_tasks(arguments)
-        size = _bytes_in(arguments)
-        if method in STREAM_METHODS and size <= LARGE_BYTES:
+        if method in STREAM_METHODS and _bytes_in(arguments) <= LARGE_BYTES:
             return self._send_in_stream(method, arguments)
         how = {"timeout": self._timeout, "metadata": self._metadata}
         if method == "fetch":

@@ -229,8 +229,8 @@ def _plain(method: Method, threads: Threads) -> Callable[[bytes, Any], Awaitable
 
     async def answer(data: bytes, context: Any) -> bytes:
         if is_long or len(data) > LARGE_BYTES:
-            return await _elsewhere(threads, _answer, method, data)
-        return _answer(method, data)
+            return await _elsewhere(threads, _answer, method, data, encode)
+        return _answer(method, data, encode)
 
     return answer
 
@@ -238,14 +238,8 @@ def _plain(method: Method, threads: Threads) -> Callable[[bytes, Any], Awaitable
 def _fetch(
     grpc: ModuleType, service: Service, threads: Threads
 ) -> Callable[[bytes, Any], Awaitable[None]]:
-    def look_up(data: bytes) -> Iterator[bytes]:
-        try:
-            return cut(service.fetch(*_arguments(decode(data, items=REQUEST_ITEMS))))
-        except MessageError as error:
-            return cut(refused(str(error)))
-
     async def answer(data: bytes, context: Any) -> None:
-        pieces = await _elsewhere(threads, look_up, data)
+        pieces = await _elsewhere(threads, _answer, service.fetch, data, cut)
         with contextlib.suppress(grpc.aio.BaseError):  # Of a caller who has gone, not of ours.
             for piece in pieces:
                 await context.write(piece)
@@ -266,17 +260,18 @@ async def _lease(room: WaitingRoom, arguments: list[Any]) -> dict[str, Any]:
     return await room.lease(*arguments)
 
 
-def _answer(method: Method, data: bytes) -> bytes:
+def _answer(method: Method, data: bytes, written: Callable[[Any], Answered]) -> Answered:
     try:
-        return encode(method(*_arguments(decode(data, items=REQUEST_ITEMS))))
+        return written(method(*_arguments(data)))
     except MessageError as error:
-        return encode(refused(str(error)))
+        return written(refused(str(error)))
 
 
-def _arguments(request: Any) -> list[Any]:
-    if type(request) is not list:
+def _arguments(data: bytes) -> list[Any]:
+    arguments = decode(data, items=REQUEST_ITEMS)
+    if type(arguments) is not list:
         raise MessageError("a call carries a list of its arguments")
-    return request
+    return arguments
 
 
 class _Refusals:

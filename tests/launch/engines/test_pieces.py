@@ -12,9 +12,8 @@ from stillhouse.launch.engines import pieces
 from stillhouse.launch.engines.messages import MessageError, encode
 from stillhouse.launch.engines.pieces import LARGE_BYTES, PIECE_BYTES, WHOLE_BYTES, Assembly, cut
 
-WHOLE = bytes(range(256)) * (
-    WHOLE_BYTES // 256
-)  # With anything else in its message it goes in pieces.
+# With anything else in its message it goes in pieces.
+WHOLE = bytes(range(256)) * (WHOLE_BYTES // 256)
 large = st.integers(0, 3).map(lambda seed: bytes([seed]) * (WHOLE_BYTES // 3 + 1000 * seed))
 values = st.recursive(
     st.none() | st.integers(0, 2**32) | st.text() | st.binary() | large,
