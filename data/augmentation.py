@@ -46,6 +46,10 @@ class Augmentation:
             raise ValueError(f"`channel_shift` must not be negative, got {self.channel_shift}")
 
 
+FLIPS = Augmentation(fraction=1, shift=0, rotation=0, channel_shift=0)
+"""Flips alone."""
+
+
 def augment(images: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
     """Augment a random part of a batch.
 

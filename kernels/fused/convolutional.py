@@ -201,8 +201,10 @@ class ConvolutionalBody:
     def _chunks(self, rows: Prepared, columns: Prepared, upper: bool) -> Iterator[_Chunk]:
         for group in range(len(columns.images)):
             end = min(rows.size, LANES * (group + 1)) if upper else rows.size
-            for start in range(0, end, self._chunk_rows):
-                yield slice(start, min(start + self._chunk_rows, end)), group
+            # Of about one length: of eight rows and two, one thread would wait for the other.
+            chunks = -(-end // self._chunk_rows)
+            for k in range(chunks):
+                yield slice(k * end // chunks, (k + 1) * end // chunks), group
 
     def _lane_gradient(self, wanted: bool) -> SideGradient:
         size = (self._pixels, self._maps) if wanted else (1, 1)

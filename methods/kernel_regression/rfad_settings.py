@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from stillhouse.data.augmentation import FLIPS, Augmentation
 from stillhouse.data.dataset import Dataset
 from stillhouse.methods.algorithm import Algorithm
 from stillhouse.methods.coordinates import coordinates_option
@@ -44,6 +45,7 @@ class RfadSettings(KernelSettings):
         learn_labels: learn the labels of the support set too.
         coordinates: in which it sees the images.
         loss: of the predictions for the targets.
+        flip: let targets be seen from either side.
     """
 
     about: ClassVar[str] = "learn images through random features of narrow networks"
@@ -77,6 +79,9 @@ class RfadSettings(KernelSettings):
     learn_labels: bool = option(True, "learn the labels too; --nolearn_labels fixes them")
     coordinates: str = coordinates_option()
     loss: str = loss_option()
+    flip: bool = option(
+        False, "flip half of the target images left to right; not for digits, letters and the like"
+    )
 
     def check_start(self, labels: np.ndarray) -> None:
         """Check that labels which stay as they are have a class where the loss needs one."""
@@ -143,12 +148,16 @@ class RfadSettings(KernelSettings):
         return {
             **super().identity(),
             **{name: getattr(self, name) for name in (*names, *more)},
-            **changed(self, "coordinates"),
+            **changed(self, "coordinates", "flip"),
         }
 
     def growing(self) -> str | None:
         """Return the steps, unless the learning rate falls over as many as there are."""
         return None if self.decay else "steps"
+
+    def augmentation(self) -> Augmentation | None:
+        """Return what happens to target batches."""
+        return FLIPS if self.flip else None
 
     def check_given(self, given: frozenset[str]) -> None:
         """Check that loaders are not asked for batches that are kept."""

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stillhouse.data.augmentation import Augmentation, augment, rotate_and_shift
+from stillhouse.data.augmentation import FLIPS, Augmentation, augment, rotate_and_shift
 from stillhouse.data.sampling import rng_for
 
 NOTHING = Augmentation(fraction=1.0, flip=False, shift=0.0, rotation=0.0, channel_shift=0.0)
@@ -37,7 +37,7 @@ def test_everything_switched_off_changes_nothing(images):
 
 
 def test_a_flip_mirrors_about_half_of_the_images(images):
-    result = augment(images, only(flip=True), rng_for(0))
+    result = augment(images, FLIPS, rng_for(0))
     mirrored = np.array(
         [np.array_equal(a, b[:, ::-1]) for a, b in zip(result, images, strict=True)]
     )

@@ -346,7 +346,7 @@ def test_what_random_features_cannot_do_is_one_line(refused, spots, flags, says)
 
 def test_a_run_of_random_features_is_planned_resumed_and_scored(stillhouse, spots, bits, tmp_path):
     flags = (f"--dataset={spots}", "--method=rfad", "--architecture=fc", "--networks=3")
-    flags += ("--nodecay", "--target_batch=96", "--eval_every=0")
+    flags += ("--nodecay", "--target_batch=96", "--eval_every=0", "--flip")
     plan = json.loads(stillhouse("plan", *flags, "--steps=6", "--json").out)
     assert stillhouse("distill", *flags, "--steps=6", "--out=once").code == 0
     assert stillhouse("distill", *flags, "--steps=2", "--out=twice").code == 0
