@@ -3,14 +3,11 @@
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-
 from stillhouse.data.dataset import Dataset
-from stillhouse.data.sampling import check_class_balanced
 from stillhouse.methods.method import Method
 from stillhouse.methods.network_options import NetworkOptions
-from stillhouse.methods.options import target_batch_option
 from stillhouse.methods.programs import Context
+from stillhouse.methods.target_batch import target_batch_option, target_batch_size
 from stillhouse.networks import build_network
 
 BACKEND = "xla"
@@ -33,15 +30,8 @@ class NetworkSettings(NetworkOptions, Method):
 
     def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step has."""
-        counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
-        if self.target_batch is None:
-            of_each = max(round(self.batch_of / dataset.num_classes), 1)
-            return min(of_each, int(counts.min())) * dataset.num_classes
-        try:
-            check_class_balanced(counts, self.target_batch)
-        except ValueError as error:
-            raise ValueError(f"`--target_batch`: {error}") from error
-        return self.target_batch
+        of_each = max(round(self.batch_of / dataset.num_classes), 1)
+        return target_batch_size(self.target_batch, of_each * dataset.num_classes, dataset)
 
     def learns_through(self) -> tuple[str, ...]:
         """Return the network by its family, and depth where it has one."""

@@ -53,16 +53,6 @@ def not_negative(value: float) -> str | None:
     return None if math.isfinite(value) and value >= 0 else "zero or a positive number"
 
 
-def target_batch_option(usual: str) -> Any:
-    """Declare how many real images a step learns from; `usual` says how many by default."""
-    return option(
-        None,
-        "real images a step learns from, as many of each class "
-        f"(default: {usual}, or all there are)",
-        check=at_least(1),
-    )
-
-
 def changed(settings: Any, *names: str) -> dict[str, Any]:
     """Return those of the named settings that are not as they are by default, as JSON has them.
 

@@ -10,21 +10,14 @@ import numpy as np
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import KrrRecipe, Recipe
-from stillhouse.data.sampling import check_class_balanced
 from stillhouse.kernels.spec import KernelSpec, Kind
 from stillhouse.methods.architectures import ARCHITECTURES, build_architecture, default_depth
 from stillhouse.methods.corruption import Corruption, check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, step_elements
 from stillhouse.methods.method import Method, Problem
-from stillhouse.methods.options import (
-    at_least,
-    changed,
-    not_negative,
-    option,
-    positive,
-    target_batch_option,
-)
+from stillhouse.methods.options import at_least, changed, not_negative, option, positive
 from stillhouse.methods.programs import Context
+from stillhouse.methods.target_batch import target_batch_option, target_batch_size
 
 if TYPE_CHECKING:
     from stillhouse.methods.kernel_regression.computer import KernelComputer
@@ -151,14 +144,7 @@ class KernelSettings(Method):
 
     def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step, and a chunk of an evaluation, has."""
-        counts = np.bincount(dataset.y_train, minlength=dataset.num_classes)
-        if self.target_batch is None:
-            return min(self.usual_targets(support), int(counts.min()) * dataset.num_classes)
-        try:
-            check_class_balanced(counts, self.target_batch)
-        except ValueError as error:
-            raise ValueError(f"`--target_batch`: {error}") from error
-        return self.target_batch
+        return target_batch_size(self.target_batch, self.usual_targets(support), dataset)
 
     def learns_through(self) -> tuple[str, ...]:
         """Return the networks whose kernels these are."""

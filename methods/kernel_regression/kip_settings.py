@@ -19,7 +19,8 @@ from stillhouse.methods.kernel_regression.kernel_settings import (
     loss_option,
 )
 from stillhouse.methods.method import Problem
-from stillhouse.methods.options import at_least, changed, option, positive, target_batch_option
+from stillhouse.methods.options import at_least, changed, option, positive
+from stillhouse.methods.target_batch import target_batch_option
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,6 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from stillhouse.data.dataset import Dataset
 from stillhouse.data.recipes import TrainingRecipe
 from stillhouse.data.siamese import (
@@ -20,6 +18,7 @@ from stillhouse.methods.corruption import check_corruption, corruption_option
 from stillhouse.methods.costs import RunCost, RunSizes, network_cost
 from stillhouse.methods.network_settings import NetworkSettings
 from stillhouse.methods.options import at_least, changed, option, positive
+from stillhouse.methods.target_batch import target_batch_size
 from stillhouse.networks import NORMS
 
 if TYPE_CHECKING:
@@ -93,16 +92,13 @@ class MatchingSettings(NetworkSettings):
     def batch_size(self, dataset: Dataset, support: int) -> int:
         """Return how many real images a step has, as many of each class."""
         classes = dataset.num_classes
-        if self.target_batch is None:
-            counts = np.bincount(dataset.y_train, minlength=classes)
-            return min(_REAL_OF_CLASS, int(counts.min())) * classes
-        if self.target_batch % classes:
+        if self.target_batch is not None and self.target_batch % classes:
             below = max(self.target_batch - self.target_batch % classes, classes)
             raise ValueError(
                 f"`--target_batch` must be a multiple of the {classes} classes, got "
                 f"{self.target_batch}; try {below}"
             )
-        return super().batch_size(dataset, support)
+        return target_batch_size(self.target_batch, _REAL_OF_CLASS * classes, dataset)
 
     def steps_for(self, dataset: Dataset) -> int:
         """Return the updates."""
