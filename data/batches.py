@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from stillhouse.data.labels import centred_one_hot
 from stillhouse.data.pixel_images import Images, seen_through
 from stillhouse.data.sampling import check_class_balanced, class_balanced_indices, rng_for
 from stillhouse.data.transforms import Transform
+
+B = TypeVar("B", bound="TargetBatches")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +50,12 @@ class TargetBatches:
             check_class_balanced(counts, self.batch_size)
         except ValueError as error:
             raise ValueError(f"`batch_size`: {error}") from error
+
+    @classmethod
+    def over(cls: type[B], batches: "TargetBatches", **more: Any) -> B:
+        """Return the same target batches as ones of this class, which may have `more` fields."""
+        fields = {f.name: getattr(batches, f.name) for f in dataclasses.fields(TargetBatches)}
+        return cls(**fields, **more)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the target batch of a step.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from stillhouse.data.batches import TargetBatches
+from stillhouse.data.pixel_images import Images
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
 from stillhouse.launch.sampling import SampledStep, SamplingRunner
@@ -30,15 +32,22 @@ class Calibration:
         forward: to compute a kernel element.
         backward: to differentiate one; 0 for a method that does not.
         image: to transform an image.
-        step: of a step, beside its kernel: the target batch and the ridge regression.
+        batch: to make the target batch of a step.
+        ridge: of a step, to solve the ridge regression.
         start: to fit the transform and to compile.
     """
 
     forward: float
     backward: float
     image: float
-    step: float
+    batch: float
+    ridge: float
     start: float
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step, beside its kernel."""
+        return self.batch + self.ridge
 
     def seconds(self, job: Job) -> float:
         """Return how long the whole run will take."""
@@ -57,12 +66,14 @@ class StepCalibration:
         tasks: the tasks of a step, and how long they take.
         score: to score the set.
         start: to fit the transform, to begin and to compile.
+        batch: of what a step takes beside its tasks, to make the target batch.
     """
 
     alone: float
     tasks: SampledStep
     score: float
     start: float
+    batch: float = 0.0
 
     @property
     def step(self) -> float:
@@ -107,7 +118,7 @@ def _time_steps(job: Job) -> tuple[StepCalibration, Algorithm[Any], Any]:
     """
     job = _with_a_large_ridge(job)
     transform, start = _timed(job.fit_transform)
-    targets = job.batches(transform, augmented=True)
+    targets = _TimedBatches.over(job.batches(transform, augmented=True))
     sampling = SamplingRunner(job.runner)
     algorithm = job.algorithm(transform, targets, sampling, lambda: False)
     state, begin = _timed(algorithm.begin)
@@ -115,10 +126,12 @@ def _time_steps(job: Job) -> tuple[StepCalibration, Algorithm[Any], Any]:
     warm = cold
     if job.schedule.steps > 1:
         sampling.begin()
+        targets.spent.clear()
         (after, _), warm = _timed(algorithm.advance, after, 2)
     tasks = sampling.step()
     alone = max(warm - tasks.computed, 0.0)
-    found = StepCalibration(alone, tasks, 0.0, start + begin + max(cold - warm, 0.0))
+    batch = min(sum(targets.spent), alone)
+    found = StepCalibration(alone, tasks, 0.0, start + begin + max(cold - warm, 0.0), batch)
     return found, algorithm, state
 
 
@@ -158,10 +171,9 @@ def calibrate(job: Job) -> Calibration:
         start += blocks.warming
     ridge_warm, ridge_cold = _ridge_seconds(job, y_t) if learns else (0.0, 0.0)
     start += ridge_cold
-    step = batch + ridge_warm
     mean_backward = float(np.mean(backward)) if backward else 0.0
     per_image = image / len(raw)
-    return Calibration(float(np.mean(forward)), mean_backward, per_image, step, start)
+    return Calibration(float(np.mean(forward)), mean_backward, per_image, batch, ridge_warm, start)
 
 
 def _kernels_of(job: Job) -> tuple[dict[str, KernelSpec], bool]:
@@ -210,6 +222,28 @@ def _ridge_seconds(job: Job, y_t: np.ndarray) -> tuple[float, float]:
 
     cold, warm = _timed(ridge)[1], _timed(ridge)[1]
     return warm, max(cold - warm, 0.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _TimedBatches(TargetBatches):
+    """Target batches that take note of how long they take.
+
+    Attributes:
+        spent: the seconds of each.
+    """
+
+    spent: list[float] = dataclasses.field(kw_only=True, default_factory=list)
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._noted(super().batch, step)
+
+    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
+        return self._noted(super().pixel_batch, step)
+
+    def _noted(self, make: Callable[..., Any], step: int) -> Any:
+        made, seconds = _timed(make, step)
+        self.spent.append(seconds)
+        return made
 
 
 def _timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:

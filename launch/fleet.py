@@ -118,7 +118,8 @@ def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: in
         workers,
         forward=calibration.forward,
         backward=calibration.backward,
-        alone=calibration.step,
+        alone=calibration.ridge,
+        batch=calibration.batch,
     )
 
 
@@ -140,8 +141,8 @@ def better_tiles(
     if elements is None:
         return None
     sizes = dataclasses.replace(sizes, tile_elements=elements)
-    alone = calibration.step
-    return elements, plan_step(sizes, workers, forward=forward, backward=backward, alone=alone)
+    beside = {"alone": calibration.ridge, "batch": calibration.batch}
+    return elements, plan_step(sizes, workers, forward=forward, backward=backward, **beside)
 
 
 def sizes_of(job: Job) -> StepSizes:
@@ -217,7 +218,9 @@ def _plan_sampled(calibration: StepCalibration, workers: int) -> FleetPlan:
     """Return what a step takes whose tasks are known."""
     sampled = calibration.tasks
     least = _least_bytes(sampled, workers)
-    return _played(sampled.passes, workers, sampled.seconds_per_unit, calibration.alone, least)
+    alone = calibration.alone - calibration.batch
+    speed = sampled.seconds_per_unit
+    return _played(sampled.passes, workers, speed, alone, least, batch=calibration.batch)
 
 
 def _least_bytes(sampled: SampledStep, workers: int) -> int:
@@ -236,6 +239,7 @@ def plan_step(
     forward: float,
     backward: float,
     alone: float,
+    batch: float = 0.0,
     costs: ServerCosts = COSTS,
 ) -> FleetPlan:
     """Return what a step takes, by the scheduler that would lend its tasks.
@@ -246,6 +250,7 @@ def plan_step(
         forward: seconds in which a worker computes a kernel element.
         backward: seconds in which it differentiates one.
         alone: seconds for which only the server works.
+        batch: seconds in which it makes the next target batch meanwhile.
         costs: of the server.
     """
     cut = tiles_of_step if sizes.learns_images else tiles_of_targets
@@ -257,7 +262,7 @@ def plan_step(
     passes = planned(first), planned(second, cost=backward / forward)
     least = (workers * sizes.support * _F32 + sizes.targets * sizes.target_bytes) * values
     played = passes if sizes.learns_images else passes[:1]
-    return _played(played, workers, forward, alone, least, costs)
+    return _played(played, workers, forward, alone, least, batch=batch, costs=costs)
 
 
 def _played(
@@ -266,9 +271,14 @@ def _played(
     seconds_per_unit: float,
     alone: float,
     least_bytes: int,
+    *,
+    batch: float,
     costs: ServerCosts = COSTS,
 ) -> FleetPlan:
-    """Play a step's passes, and add the seconds for which only the server works."""
+    """Play a step's passes, and add the seconds for which only the server works.
+
+    Making a batch takes no time of its own, unless it takes longer than all else.
+    """
     played = simulate(
         *passes,
         workers=workers,
@@ -279,6 +289,6 @@ def _played(
         byte_threads=costs.threads,
         poll_seconds=costs.poll,
     )
-    seconds = played.seconds + alone
+    seconds = max(played.seconds + alone, batch)
     busy_share = played.busy_share * played.seconds / seconds
     return FleetPlan(workers, seconds, busy_share, played.bytes_down, played.bytes_up, least_bytes)

@@ -55,12 +55,6 @@ class LoadedBatches(TargetBatches):
         return super().pixel_batch(step) if found is None else found
 
 
-def loaded_batches(batches: TargetBatches, arrivals: "Arrivals") -> LoadedBatches:
-    """Return the same target batches, taken from `arrivals` where they came in time."""
-    fields = {f.name: getattr(batches, f.name) for f in dataclasses.fields(TargetBatches)}
-    return LoadedBatches(**fields, arrivals=arrivals)
-
-
 class Arrivals:
     """The batches that came ahead of need, received in a thread while entered.
 

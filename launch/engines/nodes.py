@@ -76,7 +76,7 @@ class Server:
             return serve()
         most = loaders.AHEAD * self._config.engine.loaders
         with loaders.Arrivals(loaders.receive_from(self._queue), most) as arrivals:
-            return serve(batches=functools.partial(loaders.loaded_batches, arrivals=arrivals))
+            return serve(batches=functools.partial(loaders.LoadedBatches.over, arrivals=arrivals))
 
 
 def run_loader(config: DistillConfig, launcher: int, queue: Any, index: int) -> None:

@@ -14,6 +14,7 @@ from absl import logging
 
 import stillhouse
 from stillhouse.data.batches import TargetBatches
+from stillhouse.launch.engines.batches_ahead import batches_ahead
 from stillhouse.launch.errors import bad_input
 from stillhouse.launch.jobs import AnyJob, kinds_for, run_any
 from stillhouse.launch.signals import StopSignals
@@ -82,7 +83,7 @@ def run_served(
     signals: StopSignals,
     *,
     may_come_back: bool = True,
-    batches: Callable[[TargetBatches], TargetBatches] = lambda batches: batches,
+    batches: Callable[[TargetBatches], TargetBatches] | None = None,
 ) -> int:
     """Run a job to its end by the workers that call, and return the exit code.
 
@@ -94,7 +95,8 @@ def run_served(
         signals: entered; asked whether to stop, also while there is no worker.
         may_come_back: whether workers wait for the server, as long as each was told to, where the
             run was stopped by a signal.
-        batches: gives whoever hands out the target batches.
+        batches: gives whoever hands out the target batches; None for who makes them here, the next
+            one while workers compute.
 
     Raises:
         CommandError: if nothing can listen there, the folder is in use, or the run was
@@ -106,6 +108,8 @@ def run_served(
         pool, service = stack.enter_context(opened_service(job, signals.asked))
         with bad_input():
             stack.enter_context(listening(service))
+        if batches is None:
+            batches = stack.enter_context(batches_ahead())
         served = dataclasses.replace(job, runner=pool)
         try:
             return run_any(

@@ -38,6 +38,15 @@ def test_one_worker_computes_one_tile_after_another():
     assert plan.bytes_down <= 5500 * IMAGE + blocks
 
 
+def test_a_batch_is_made_meanwhile_unless_it_takes_longer_than_the_step():
+    sizes = {"forward": 1e-3, "backward": 3e-3, "alone": 2.0}
+    plain = plan_step(SMALL, 4, **sizes)
+    assert plan_step(SMALL, 4, **sizes, batch=1.0) == plain
+    slow = plan_step(SMALL, 4, **sizes, batch=2 * plain.seconds)
+    assert slow.seconds == 2 * plain.seconds
+    assert slow.busy_share == pytest.approx(plain.busy_share / 2)
+
+
 def test_more_workers_are_faster_and_less_busy():
     plans = [planned(PAPER, workers) for workers in (1, 16, 128)]
     assert plans[0].seconds > 10 * plans[1].seconds > 40 * plans[2].seconds

@@ -107,7 +107,8 @@ def job(spots):
 
 
 def test_the_time_of_a_run_is_the_sum_of_its_parts(job):
-    seconds = Calibration(forward=1e-3, backward=1e-2, image=1e-1, step=1.0, start=7.0).seconds(job)
+    parts = {"forward": 1e-3, "backward": 1e-2, "image": 1e-1, "batch": 0.25, "ridge": 0.75}
+    seconds = Calibration(**parts, start=7.0).seconds(job)
     # Evaluations at 0, 50 and 100, of 48 images.
     elements = 1e-3 * job.cost.forward_elements + 1e-2 * job.cost.backward_elements
     assert seconds == pytest.approx(7.0 + elements + 100 * 1.0 + 3 * 48 * 1e-1)
@@ -116,11 +117,12 @@ def test_the_time_of_a_run_is_the_sum_of_its_parts(job):
 def test_calibration_measures_every_part(job):
     found = calibrate(job)
     assert 0 < found.forward < 1e-3 and 0 < found.backward < 1e-3
-    assert found.image > 0 and found.step > 0 and found.start > 0
+    assert found.image > 0 and found.batch > 0 and found.ridge > 0 and found.start > 0
 
 
 def test_steps_of_whatever_method_can_be_timed(job):
     found = calibrate_steps(job)
     assert found.step > 0 and found.score > 0 and found.start > 0
+    assert 0 < found.batch <= found.alone
     total = found.start + 100 * found.step + 3 * found.score
     assert found.seconds(job) == pytest.approx(total)

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from stillhouse.launch.engines.loaders import AHEAD, Arrivals, load, loaded_batches
+from stillhouse.launch.engines.loaders import AHEAD, Arrivals, LoadedBatches, load
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.run import DataConfig, DistillConfig
 from stillhouse.methods.kernel_regression.kip_settings import KipSettings
@@ -105,7 +105,7 @@ def test_an_error_of_the_queue_is_told_once_and_outlived(caplog, eventually):
 def test_what_did_not_come_is_made_here(job, batches, eventually):
     arrivals, asked = arrived([1], eventually)
     assert asked.wait(10)
-    loaded = loaded_batches(batches, arrivals)
+    loaded = LoadedBatches.over(batches, arrivals=arrivals)
     for step in (0, 2):
         for found, expected in zip(loaded.batch(step), batches.batch(step), strict=True):
             assert found.tobytes() == expected.tobytes()
