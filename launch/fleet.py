@@ -112,15 +112,7 @@ def plan_fleet(job: Job, calibration: Calibration | StepCalibration, workers: in
     """
     if isinstance(calibration, StepCalibration):
         return _plan_sampled(calibration, workers)
-    sizes = sizes_of(job)
-    return plan_step(
-        sizes,
-        workers,
-        forward=calibration.forward,
-        backward=calibration.backward,
-        alone=calibration.ridge,
-        batch=calibration.batch,
-    )
+    return _plan_tiles(sizes_of(job), calibration, workers)
 
 
 def better_tiles(
@@ -141,8 +133,18 @@ def better_tiles(
     if elements is None:
         return None
     sizes = dataclasses.replace(sizes, tile_elements=elements)
-    beside = {"alone": calibration.ridge, "batch": calibration.batch}
-    return elements, plan_step(sizes, workers, forward=forward, backward=backward, **beside)
+    return elements, _plan_tiles(sizes, calibration, workers)
+
+
+def _plan_tiles(sizes: StepSizes, calibration: Calibration, workers: int) -> FleetPlan:
+    return plan_step(
+        sizes,
+        workers,
+        forward=calibration.forward,
+        backward=calibration.backward,
+        alone=calibration.ridge,
+        batch=calibration.batch,
+    )
 
 
 def sizes_of(job: Job) -> StepSizes:
