@@ -1,7 +1,6 @@
 """The engine whose workers are actors on a Ray cluster, or on one of its own on this machine."""
 
 import contextlib
-import dataclasses
 import importlib
 import os
 import secrets
@@ -15,9 +14,9 @@ from absl import logging
 from stillhouse.kernels.threads import default_threads
 from stillhouse.launch.engines.addresses import parse_address
 from stillhouse.launch.engines.ray_crew import RayCrew
-from stillhouse.launch.engines.serving import opened_service
+from stillhouse.launch.engines.serving import opened_service, run_by_pool
 from stillhouse.launch.errors import BAD_INPUT, CommandError, one_line
-from stillhouse.launch.jobs import AnyConfig, AnyJob, run_any
+from stillhouse.launch.jobs import AnyConfig, AnyJob
 from stillhouse.launch.signals import StopSignals
 from stillhouse.server.pool import WorkerPool
 from stillhouse.server.service import Service
@@ -61,14 +60,7 @@ class RayEngine:
         with opened_service(job, should_stop) as (pool, service):
             with self._crew(job, service, pool) as crew:
                 crew.start(job)
-                distributed = dataclasses.replace(job, runner=pool)
-                return run_any(
-                    distributed,
-                    signals=signals,
-                    kinds=service.kinds,
-                    audit=service.audit,
-                    on_progress=service.report,
-                )
+                return run_by_pool(job, pool, service, signals)
 
     def _crew(self, job: AnyJob, service: Service, pool: WorkerPool) -> RayCrew:
         gpus = self._ray.cluster_resources().get("GPU", 0)

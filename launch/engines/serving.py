@@ -77,6 +77,37 @@ def opened_service(
         yield pool, service
 
 
+def run_by_pool(
+    job: AnyJob,
+    pool: WorkerPool,
+    service: Service,
+    signals: StopSignals,
+    batches: Callable[[TargetBatches], TargetBatches] | None = None,
+) -> int:
+    """Run a job to its end by the workers of a pool, and return the exit code.
+
+    Args:
+        job: what to run.
+        pool: of the workers.
+        service: by which they reach it.
+        signals: entered; asked whether to stop.
+        batches: gives whoever hands out the target batches; None for who makes them here, the next
+            one while workers compute.
+
+    Raises:
+        CommandError: if its folder is in use, or the run was stopped.
+    """
+    with contextlib.ExitStack() as stack:
+        return run_any(
+            dataclasses.replace(job, runner=pool),
+            signals=signals,
+            kinds=service.kinds,
+            audit=service.audit,
+            on_progress=service.report,
+            batches=batches or stack.enter_context(batches_ahead()),
+        )
+
+
 def run_served(
     job: AnyJob,
     listening: Callable[[Service], contextlib.AbstractContextManager[None]],
@@ -95,8 +126,7 @@ def run_served(
         signals: entered; asked whether to stop, also while there is no worker.
         may_come_back: whether workers wait for the server, as long as each was told to, where the
             run was stopped by a signal.
-        batches: gives whoever hands out the target batches; None for who makes them here, the next
-            one while workers compute.
+        batches: as for `run_by_pool`.
 
     Raises:
         CommandError: if nothing can listen there, the folder is in use, or the run was
@@ -108,18 +138,8 @@ def run_served(
         pool, service = stack.enter_context(opened_service(job, signals.asked))
         with bad_input():
             stack.enter_context(listening(service))
-        if batches is None:
-            batches = stack.enter_context(batches_ahead())
-        served = dataclasses.replace(job, runner=pool)
         try:
-            return run_any(
-                served,
-                signals=signals,
-                kinds=service.kinds,
-                audit=service.audit,
-                on_progress=service.report,
-                batches=batches,
-            )
+            return run_by_pool(job, pool, service, signals, batches)
         finally:
             if not (may_come_back and signals.asked()):
                 pool.close()
