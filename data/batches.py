@@ -1,7 +1,7 @@
 """The target batches of a run, and the dataset in chunks."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from stillhouse.data.sampling import check_class_balanced, class_balanced_indice
 from stillhouse.data.transforms import Transform
 
 B = TypeVar("B", bound="TargetBatches")
+Made = TypeVar("Made")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,11 +71,21 @@ class TargetBatches:
         Raises:
             ValueError: if the step is negative.
         """
-        images, labels = self._raw(step)
-        return self.transform.apply(images), labels
+        return self.obtain(self._transformed, step)
 
     def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
         """Return the target batch of a step as `batch` does, as pixels where that loses nothing."""
+        return self.obtain(self._as_pixels, step)
+
+    def obtain(self, make: Callable[[int], Made], step: int) -> Made:
+        """Return what `make` makes of a step; for those to override who have it from elsewhere."""
+        return make(step)
+
+    def _transformed(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = self._raw(step)
+        return self.transform.apply(images), labels
+
+    def _as_pixels(self, step: int) -> tuple[Images, np.ndarray]:
         images, labels = self._raw(step)
         return seen_through(self.transform, images), labels
 

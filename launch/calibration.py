@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.batches import TargetBatches
-from stillhouse.data.pixel_images import Images
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.launch.job import Job
 from stillhouse.launch.sampling import SampledStep, SamplingRunner
@@ -234,13 +233,7 @@ class _TimedBatches(TargetBatches):
 
     spent: list[float] = dataclasses.field(kw_only=True, default_factory=list)
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._noted(super().batch, step)
-
-    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
-        return self._noted(super().pixel_batch, step)
-
-    def _noted(self, make: Callable[..., Any], step: int) -> Any:
+    def obtain(self, make: Callable[[int], Any], step: int) -> Any:
         made, seconds = _timed(make, step)
         self.spent.append(seconds)
         return made

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from stillhouse.data.batches import TargetBatches
-from stillhouse.data.pixel_images import Images
 from stillhouse.methods.kernel_regression.one_thread import usual_threads
 
 
@@ -28,13 +27,9 @@ class BatchesAhead(TargetBatches):
 
     ahead: "Ahead" = dataclasses.field(kw_only=True)
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the target batch of a step."""
-        return self.ahead.take(step, super().batch)
-
-    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
-        """Return it as `TargetBatches.pixel_batch` does."""
-        return self.ahead.take(step, super().pixel_batch)
+    def obtain(self, make: Callable[[int], Any], step: int) -> Any:
+        """Return what `make` makes of a step, or has made of it already."""
+        return self.ahead.take(make, step)
 
 
 class Ahead:
@@ -42,15 +37,20 @@ class Ahead:
 
     def __init__(self, maker: ThreadPoolExecutor) -> None:
         self._maker = maker
-        self._next: tuple[Any, Future[Any]] | None = None
+        self._expected: tuple[str, int] | None = None
+        self._made: Future[Any] | None = None
 
-    def take(self, step: int, make: Callable[[int], Any]) -> Any:
-        """Return what `make` makes of a step, and have it begin with the one after that."""
-        wanted, made = self._next or (None, None)
-        if made is None or wanted != (make.__name__, step):
-            made = self._maker.submit(_make, make, step)
-        found = made.result()
-        self._next = (make.__name__, step + 1), self._maker.submit(_make, make, step + 1)
+    def take(self, make: Callable[[int], Any], step: int) -> Any:
+        """Return what `make` makes of a step, and have it begin with the one after that.
+
+        But not where this step was not the expected one: groups of batches that are kept come up in
+        any order at first, and what is made for nothing keeps the next one waiting.
+        """
+        is_expected = self._expected in (None, (make.__name__, step))
+        made = self._made if is_expected else None
+        found = (made or self._maker.submit(_make, make, step)).result()
+        self._expected = make.__name__, step + 1
+        self._made = self._maker.submit(_make, make, step + 1) if is_expected else None
         return found
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from absl import logging
 
 from stillhouse.data.batches import TargetBatches
-from stillhouse.data.pixel_images import Images
 from stillhouse.launch.job import Job
 from stillhouse.server.checkpoints import CheckpointStore
 
@@ -44,15 +43,10 @@ class LoadedBatches(TargetBatches):
 
     arrivals: "Arrivals" = dataclasses.field(kw_only=True)
 
-    def batch(self, step: int) -> Batch:
-        """Return the target batch of a step: the one that came, or made here, the same bits."""
+    def obtain(self, make: Callable[[int], Any], step: int) -> Any:
+        """Return the one that came, which is no pixels any more, or is made here: the same bits."""
         found = self.arrivals.take(step)
-        return super().batch(step) if found is None else found
-
-    def pixel_batch(self, step: int) -> tuple[Images, np.ndarray]:
-        """Return it as `batch` does; one that came is no pixels any more."""
-        found = self.arrivals.take(step)
-        return super().pixel_batch(step) if found is None else found
+        return make(step) if found is None else found
 
 
 class Arrivals:

@@ -58,6 +58,18 @@ def test_the_next_batch_is_made_before_it_is_asked_for(batches):
     assert threading.get_ident() not in noted.threads
 
 
+def test_nothing_is_made_ahead_where_steps_come_in_any_order(batches):
+    with batches_ahead() as ahead:
+        made = ahead(batches)
+        made.batch(0)  # And the one after it.
+        for step in (7, 3, 5):
+            made.batch(step)
+    assert [batches.transform.applied.acquire(blocking=False) for _ in range(6)] == [
+        *[True] * 5,
+        False,
+    ]
+
+
 def test_a_batch_that_cannot_be_made_is_an_error_of_its_own_step(batches):
     with batches_ahead() as ahead:
         made = ahead(batches)
