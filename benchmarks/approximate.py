@@ -166,7 +166,8 @@ def draw(found: dict[tuple[int, str], tuple[float, Curve]], out: str) -> None:
     for panel, size in zip(panels[0], sizes, strict=True):
         for (ipc, way), (_, curve) in found.items():
             if ipc == size and curve:
-                panel.plot(*zip(*curve, strict=True), marker="o", label=way)
+                color = f"C{list(WAYS).index(way)}"
+                panel.plot(*zip(*curve, strict=True), marker="o", label=way, color=color)
         panel.set(title=f"{size} a class", xlabel="seconds of one core", ylabel="test accuracy")
         panel.legend()
     figure.tight_layout()

@@ -42,8 +42,11 @@ from stillhouse.server.planned import planned
 from stillhouse.server.simulation import simulate
 
 STUBS = Path(__file__).with_name("stubs.py")
-# Blocks for each simulated worker: enough that the first and the last hardly matter.
-SIMULATED_ROUNDS = 40
+# Blocks for each simulated worker: as a pass may have, and so many that the first, when all ask at
+# once, and the last, when some have none, hardly matter.
+SIMULATED_ROUNDS = (40, 120)
+# Blocks for each worker where bytes are measured.
+_LARGE_ROUNDS = 200
 # KIP with 50 images of each of ten classes, on workers that are as fast both ways.
 PAPER = StepSizes(KernelSpec(convnet()), LARGE, 500, 5000, target_bytes=1)
 FAST = 250_000  # kernel elements a second
@@ -58,6 +61,7 @@ class Measured:
     """What one measurement found: wall clock and processor time of the server, and the rest."""
 
     workers: int
+    rounds: int
     tasks: int
     seconds: float
     busy: float
@@ -74,7 +78,9 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--seconds", type=float, default=0.5, help="what a block takes")
-    parser.add_argument("--rounds", type=int, default=20, help="blocks for each worker")
+    parser.add_argument(
+        "--rounds", type=int, nargs="+", default=[20, 60], help="blocks for each worker"
+    )
     parser.add_argument("--processes", type=int, default=4, help="that hold the stubs")
     parser.add_argument("--simulated", type=int, nargs="+", default=[512])
     parser.add_argument("--transport", choices=("grpc", "courier"), default="grpc")
@@ -88,10 +94,10 @@ def main() -> None:
         (options.write / "scheduling.md").write_text("\n".join(lines) + "\n")
 
 
-def measure(workers: int, options: argparse.Namespace, **changed: object) -> Measured:
+def measure(workers: int, rounds: int, options: argparse.Namespace, **changed: object) -> Measured:
     """Start a server and its stubs, and return what they found."""
-    given = {"seconds": options.seconds, "rounds": options.rounds, "kind": "calls", **changed}
-    given["transport"] = options.transport
+    given = {"seconds": options.seconds, "kind": "calls", **changed}
+    given |= {"rounds": rounds, "transport": options.transport}
     flags = [f"--{name}={value}" for name, value in given.items()]
     port = free_port()
     server = child("server", workers, port, *flags)
@@ -104,8 +110,9 @@ def measure(workers: int, options: argparse.Namespace, **changed: object) -> Mea
         for process in (server, *stubs):
             process.kill()
     asleep = sum(found["asleep"] for found in slept)
-    found = Measured(workers=workers, busy=asleep / (workers * served["seconds"]), **served)
-    print(f"{workers} workers, {given['kind']}: busy {found.busy:.1%}", file=sys.stderr)
+    busy = asleep / (workers * served["seconds"])
+    found = Measured(workers=workers, rounds=rounds, busy=busy, **served)
+    print(f"{workers} workers, {rounds} blocks, {given['kind']}: busy {busy:.1%}", file=sys.stderr)
     return found
 
 
@@ -129,23 +136,23 @@ def costs_of(options: argparse.Namespace, calls: Measured) -> ServerCosts:
     call = calls.processor / calls.calls
     rates = {}
     for way in ("down", "up"):
-        found = measure(8, options, kind=way, rounds=10 * options.rounds, seconds=0.05)
+        found = measure(8, _LARGE_ROUNDS, options, kind=way, seconds=0.05)
         rest = found.processor - call * found.calls
         rates[way] = getattr(found, way) / max(rest, 1e-3)
     return dataclasses.replace(ServerCosts(), call=call, **rates)
 
 
-def simulated(workers: int, costs: ServerCosts, options: argparse.Namespace) -> list[str]:
+def simulated(workers: int, rounds: int, costs: ServerCosts, seconds: float) -> list[str]:
     """Return a row: small images, and large ones forwards and backwards."""
-    cells = [f"{workers:,}"]
+    cells = [f"{workers:,}", f"{rounds}"]
     for shape, backward in ((SMALL, False), (LARGE, False), (LARGE, True)):
-        rows = workers * SIMULATED_ROUNDS // 10 * ROWS
+        rows = workers * rounds // 10 * ROWS
         tiles = cross_tiles(rows, 10 * COLUMNS, elements=ROWS * COLUMNS)
         passes = outline_step(KernelSpec(fc(1)), tiles, shape, 1)
         played = simulate(
             planned(passes[backward]),
             workers=workers,
-            seconds_per_unit=options.seconds / (ROWS * COLUMNS),
+            seconds_per_unit=seconds / (ROWS * COLUMNS),
             rpc_seconds=costs.call,
             bytes_per_second=costs.down,
             bytes_per_second_up=costs.up,
@@ -204,7 +211,7 @@ def step_of(method: str, settings: dict[str, int], costs: ServerCosts) -> list[s
 
 def report(options: argparse.Namespace) -> list[str]:
     """Return the tables, as Markdown."""
-    measured = [measure(workers, options) for workers in options.workers]
+    measured = [measure(n, rounds, options) for n in options.workers for rounds in options.rounds]
     costs = costs_of(options, measured[-1])
     size = " x ".join(map(str, LARGE))
     lines = [
@@ -212,17 +219,18 @@ def report(options: argparse.Namespace) -> list[str]:
         "",
         f"By `python benchmarks/scheduling.py`, on {os.cpu_count()} cores of {platform.machine()}, "
         f"Python {platform.python_version()}. A block takes {options.seconds:g} s, in which a "
-        f"worker sleeps; there are {options.rounds} of them for each, simulated "
-        f"{SIMULATED_ROUNDS}.",
+        "worker sleeps. Workers wait at the beginning of a pass, when all of them ask at once, and "
+        "at its end, when some have no block more; so the more blocks each of them has, the less.",
         "",
         f"## Measured, over {options.transport} on this machine, the workers on the same cores",
         "",
-        "| workers | tasks/s | busy | server's processor | a call, us | server's memory, GB |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| workers | blocks each | tasks/s | busy | server's processor | a call, us | "
+        "server's memory, GB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {found.workers} | {found.tasks / found.seconds:,.0f} | {found.busy:.1%} | "
-            f"{found.processor / found.seconds:.1%} | {found.processor / found.calls * 1e6:.0f} | "
-            f"{found.memory_gb:.2f} |"
+            f"| {found.workers} | {found.rounds} | {found.tasks / found.seconds:,.0f} | "
+            f"{found.busy:.1%} | {found.processor / found.seconds:.1%} | "
+            f"{found.processor / found.calls * 1e6:.0f} | {found.memory_gb:.2f} |"
             for found in measured
         ),
         "",
@@ -238,9 +246,14 @@ def report(options: argparse.Namespace) -> list[str]:
         f"images of {size}, where bytes do: in a forward pass the images, the rows' as bytes, in a "
         "backward pass also the gradients.",
         "",
-        "| workers | small: busy | server | forward: busy | server | backward: busy | server |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(f"| {' | '.join(simulated(n, costs, options))} |" for n in options.simulated),
+        "| workers | blocks each | small: busy | server | forward: busy | server | "
+        "backward: busy | server |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {' | '.join(simulated(n, rounds, costs, options.seconds))} |"
+            for n in options.simulated
+            for rounds in SIMULATED_ROUNDS
+        ),
         "",
         "## A step of KIP on fast workers",
         "",
