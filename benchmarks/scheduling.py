@@ -45,8 +45,6 @@ STUBS = Path(__file__).with_name("stubs.py")
 # Blocks for each simulated worker: as a pass may have, and so many that the first, when all ask at
 # once, and the last, when some have none, hardly matter.
 SIMULATED_ROUNDS = (40, 120)
-# Blocks for each worker where bytes are measured.
-_LARGE_ROUNDS = 200
 # KIP with 50 images of each of ten classes, on workers that are as fast both ways.
 PAPER = StepSizes(KernelSpec(convnet()), LARGE, 500, 5000, target_bytes=1)
 FAST = 250_000  # kernel elements a second
@@ -136,7 +134,7 @@ def costs_of(options: argparse.Namespace, calls: Measured) -> ServerCosts:
     call = calls.processor / calls.calls
     rates = {}
     for way in ("down", "up"):
-        found = measure(8, _LARGE_ROUNDS, options, kind=way, seconds=0.05)
+        found = measure(8, 4 * max(options.rounds), options, kind=way, seconds=0.05)
         rest = found.processor - call * found.calls
         rates[way] = getattr(found, way) / max(rest, 1e-3)
     return dataclasses.replace(ServerCosts(), call=call, **rates)
