@@ -22,6 +22,8 @@ _TILES_OF_A_WORKER = (0.08, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75, 0.95, 1.1, 1.9, 2.
 _FEWEST_ELEMENTS = 256
 # What suits the kernel is left as it is for less than that.
 _WORTH_IT = 0.97
+# Fewer workers are enough for a step if it takes so many times as long.
+_AS_FAST = 1.03
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,10 +124,10 @@ def better_tiles(
 
     None where a run's own tiles are as good, or were asked for, or it has none.
     """
-    own = job.config.own
-    if isinstance(calibration, StepCalibration) or not isinstance(own, KernelSettings):
+    if isinstance(calibration, StepCalibration):
         return None
-    if own.tile_elements is not None:
+    own = job.config.own
+    if not isinstance(own, KernelSettings) or own.tile_elements is not None:
         return None
     sizes, forward = sizes_of(job), calibration.forward
     backward = calibration.backward or forward
@@ -134,6 +136,25 @@ def better_tiles(
         return None
     sizes = dataclasses.replace(sizes, tile_elements=elements)
     return elements, _plan_tiles(sizes, calibration, workers)
+
+
+def enough_workers(job: Job, calibration: Calibration | StepCalibration, fastest: FleetPlan) -> int:
+    """Return how few workers, of those of a plan halved again and again, are about as fast.
+
+    Args:
+        job: the run.
+        calibration: how fast this machine is, as each of them.
+        fastest: a step by all of them, by the tiles that suit them.
+    """
+    enough = fastest.workers
+    while enough > 1:
+        fewer = (enough + 1) // 2
+        better = better_tiles(job, calibration, fewer)
+        plan = plan_fleet(job, calibration, fewer) if better is None else better[1]
+        if plan.seconds > _AS_FAST * fastest.seconds:
+            break
+        enough = fewer
+    return enough
 
 
 def _plan_tiles(sizes: StepSizes, calibration: Calibration, workers: int) -> FleetPlan:

@@ -12,7 +12,7 @@ from stillhouse.launch.calibration import (
 from stillhouse.launch.devices import use_threads_of
 from stillhouse.launch.errors import BAD_INPUT, CommandError, bad_input, one_line
 from stillhouse.launch.feature_plan import Comparison, compare_features
-from stillhouse.launch.fleet import FleetPlan, better_tiles, plan_fleet
+from stillhouse.launch.fleet import FleetPlan, better_tiles, enough_workers, plan_fleet
 from stillhouse.launch.job import Job
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.progress import short_time
@@ -42,20 +42,22 @@ def run(config: PlanConfig) -> int:
         calibration = calibrate(job) if by_tiles else calibrate_steps(job)
         both = compare_features(job, calibration)
     workers, fleet, better = config.engine.workers, None, None
+    enough = workers
     if workers > 1:
         fleet = plan_fleet(job, calibration, workers)
         better = better_tiles(job, calibration, workers)
+        enough = enough_workers(job, calibration, fleet if better is None else better[1])
     if config.output.json:
         print(
             json.dumps(
                 _as_json(job, calibration, available)
-                | _fleet_json(fleet, better)
+                | _fleet_json(fleet, better, enough)
                 | _both_json(both)
             )
         )
     else:
         lines = [*_sizes(job, available), *_times(job, calibration), *_fleet_lines(job, fleet)]
-        lines += [*_better_lines(better), *_both_lines(both)]
+        lines += [*_better_lines(better), *_enough_lines(enough, workers), *_both_lines(both)]
         lines += _audit_lines(job, calibration)
         print("\n".join(lines))
     return 0
@@ -148,7 +150,15 @@ def _better_lines(better: tuple[int, FleetPlan] | None) -> list[str]:
     ]
 
 
-def _fleet_json(fleet: FleetPlan | None, better: tuple[int, FleetPlan] | None) -> dict[str, object]:
+def _enough_lines(enough: int, workers: int) -> list[str]:
+    if enough == workers:
+        return []
+    return [f"enough           {enough:,} of the workers: a step takes hardly longer by them"]
+
+
+def _fleet_json(
+    fleet: FleetPlan | None, better: tuple[int, FleetPlan] | None, enough: int
+) -> dict[str, object]:
     if fleet is None:
         return {}
     return {
@@ -160,6 +170,7 @@ def _fleet_json(fleet: FleetPlan | None, better: tuple[int, FleetPlan] | None) -
         "step_bytes_least": fleet.least_bytes,
         "step_bytes_ratio": fleet.ratio,
         "better_tile_elements": None if better is None else better[0],
+        "enough_workers": enough,
     }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stillhouse.launch.calibration import StepCalibration
-from stillhouse.launch.fleet import plan_fleet
+from stillhouse.launch.fleet import enough_workers, plan_fleet
 from stillhouse.launch.sampling import SamplingRunner
 from stillhouse.methods.programs import ArrayType, Context
 from stillhouse.methods.programs.program import Program
@@ -73,3 +73,6 @@ def test_many_workers_share_such_a_step(sampled):
     assert one.seconds == pytest.approx(4.5, abs=0.1) and four.seconds < 2.5
     # Nothing is common to all: each array once, and four numbers.
     assert one.least_bytes == 4000 + 40 + 4 * 4
+    # Three large tasks and a small one: as many are enough, half of them not.
+    assert enough_workers(None, timed, plan_fleet(None, timed, 16)) == 4
+    assert enough_workers(None, timed, one) == 1

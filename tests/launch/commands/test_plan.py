@@ -78,6 +78,15 @@ def test_with_workers_it_plays_a_step(stillhouse, small):
     assert plan["step_bytes_ratio"] == pytest.approx(moved / plan["step_bytes_least"])
 
 
+def test_it_says_how_many_workers_are_enough(stillhouse, small):
+    # More of them than there are kernel elements.
+    done = stillhouse("plan", *small, "--workers=4096")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("enough  ")]
+    assert "of the workers: a step takes hardly longer by them" in line
+    plan = json.loads(stillhouse("plan", *small, "--workers=4096", "--json").out)
+    assert plan["workers"] == 4096 and 1 <= plan["enough_workers"] <= 128
+
+
 def test_what_does_not_fit_is_told_with_its_sizes_and_no_time_is_lost(
     stillhouse, small, monkeypatch
 ):
