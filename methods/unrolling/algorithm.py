@@ -96,8 +96,9 @@ class Unrolling:
         values, by_images, by_labels, by_sizes = (total / len(tasks) for total in sums)
         found = {"images": by_images, "labels": by_labels, "log_step_sizes": by_sizes * sizes}
         gradients = {name: found[name].astype(np.float32) for name in self._names()}
-        for name, gradient in {"loss": values, **gradients}.items():
-            self._check(step, name if name == "loss" else f"gradient of the {name}", gradient)
+        self._check(step, "loss", values)
+        for name, gradient in gradients.items():
+            self._check(step, f"gradient of the {name}", gradient)
         learned = state.learned.updated(self._optimiser, gradients)
         for name, array in learned.arrays.items():
             self._check(step, f"update of the {name}", array)
