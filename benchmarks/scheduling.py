@@ -94,8 +94,8 @@ def main() -> None:
 
 def measure(workers: int, rounds: int, options: argparse.Namespace, **changed: object) -> Measured:
     """Start a server and its stubs, and return what they found."""
-    given = {"seconds": options.seconds, "kind": "calls", **changed}
-    given |= {"rounds": rounds, "transport": options.transport}
+    given = {"seconds": options.seconds, "rounds": rounds, "kind": "calls", **changed}
+    given["transport"] = options.transport
     flags = [f"--{name}={value}" for name, value in given.items()]
     port = free_port()
     server = child("server", workers, port, *flags)
