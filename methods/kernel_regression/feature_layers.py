@@ -13,6 +13,9 @@ from stillhouse.kernels.architecture import (
 )
 from stillhouse.kernels.spec import KernelSpec
 
+Width = int | tuple[int, ...]
+"""Channels of every convolution and units of every hidden dense layer, or those of each in turn."""
+
 WIDTH = 32
 """The width of networks where none is asked for."""
 
@@ -34,31 +37,53 @@ class FeatureLayers:
 
 
 def feature_layers(
-    architecture: Architecture, width: int, image_shape: Sequence[int]
+    architecture: Architecture, width: Width, image_shape: Sequence[int]
 ) -> FeatureLayers:
     """Return the layers of a network for images of a shape.
 
     Args:
         architecture: the layers of infinite width.
-        width: channels of every convolution, units of every hidden dense layer.
+        width: of all layers, or of each.
         image_shape: height, width and channels.
+
+    Raises:
+        ValueError: if there are more widths than layers, or fewer.
     """
+    widths = iter(_of_each(architecture, width))
     h, w, channels = image_shape
     weights: list[tuple[tuple[int, ...], float, float]] = []
     largest, units = h * w * channels, 0
     for layer in architecture.layers[:-1]:
         if isinstance(layer, Conv):
-            weights.append(((*layer.window, channels, width), layer.W_std, layer.b_std))
-            channels = width
+            channels_before, channels = channels, next(widths)
+            shape = *layer.window, channels_before, channels
+            weights.append((shape, layer.W_std, layer.b_std))
             largest = max(largest, h * w * channels)
         elif isinstance(layer, AvgPool):
             h, w = h // layer.window[0], w // layer.window[1]
         elif isinstance(layer, Flatten | GlobalAvgPool):
             units = channels if isinstance(layer, GlobalAvgPool) else h * w * channels
         elif isinstance(layer, Dense):
-            weights.append(((units, width), layer.W_std, layer.b_std))
-            units = width
+            units_before, units = units, next(widths)
+            weights.append(((units_before, units), layer.W_std, layer.b_std))
     return FeatureLayers(tuple(weights), units, largest)
+
+
+def _of_each(architecture: Architecture, width: Width) -> tuple[int, ...]:
+    """Return the width of each layer with weights but the last one."""
+    count = sum(isinstance(layer, Conv | Dense) for layer in architecture.layers[:-1])
+    if isinstance(width, int):
+        return (width,) * count
+    if len(width) != count:
+        raise ValueError(
+            "widths must be one for each layer with weights but the last, of which this network "
+            f"has {count}, got {len(width)}: {_shown(width)}"
+        )
+    return width
+
+
+def _shown(width: Width) -> str:
+    return str(width) if isinstance(width, int) else ",".join(map(str, width))
 
 
 def check_features(
@@ -67,7 +92,7 @@ def check_features(
     support: int,
     image_shape: Sequence[int],
     flag: str,
-    width: int = WIDTH,
+    width: Width = WIDTH,
 ) -> None:
     """Check that an estimate can stand in for a kernel.
 
@@ -80,7 +105,8 @@ def check_features(
         width: of the networks.
 
     Raises:
-        ValueError: if features cannot estimate it, or are fewer than the support images.
+        ValueError: if features cannot estimate it, are fewer than the support images, or widths
+            are not one for each layer.
     """
     if spec.kind != "nngp":
         raise ValueError(
@@ -91,6 +117,7 @@ def check_features(
     if networks * size < support:
         raise ValueError(
             f"`--{flag}`: {networks:,} {'network' if networks == 1 else 'networks'} of width "
-            f"{width} make {networks * size:,} features, fewer than the {support:,} support "
-            f"images, whose kernel would be singular; use {-(-support // size):,} networks or more"
+            f"{_shown(width)} make {networks * size:,} features, fewer than the {support:,} "
+            "support images, whose kernel would be singular; use "
+            f"{-(-support // size):,} networks or more"
         )

@@ -15,6 +15,7 @@ from stillhouse.data.pixel_images import Images
 from stillhouse.data.sampling import rng_for
 from stillhouse.kernels.architecture import Dense
 from stillhouse.kernels.spec import KernelSpec
+from stillhouse.methods.kernel_regression.feature_layers import Width
 from stillhouse.methods.kernel_regression.one_thread import one_thread
 from stillhouse.methods.programs import RandomFeatures, RandomFeaturesVjp
 from stillhouse.methods.tasks import Task, TaskRunner
@@ -40,12 +41,12 @@ class FeatureTasks:
 
     Attributes:
         spec: whose architecture the networks have.
-        width: of the networks.
+        width: of the networks, of all layers or of each.
         runner: computes the tasks.
     """
 
     spec: KernelSpec
-    width: int
+    width: Width
     runner: TaskRunner
 
     def features(self, seeds: Sequence[int], *images: Images) -> list[Features]:
@@ -108,7 +109,7 @@ class FeatureComputer:
         elements: zero; its work is counted in passes.
     """
 
-    def __init__(self, runner: TaskRunner, *, width: int, networks: int, seed: int = 0) -> None:
+    def __init__(self, runner: TaskRunner, *, width: Width, networks: int, seed: int = 0) -> None:
         self.elements = 0
         self._runner, self._width = runner, width
         self._seeds = network_seeds(seed, 0, networks)

@@ -5,7 +5,8 @@ With phi_i the features of network i, the mean over N networks
     K(x, x') = 1/N sum_i <phi_i(x), phi_i(x')> + b_std^2
 
 is an estimate of the NNGP kernel whose error falls as 1 / sqrt(N width), while the cost goes with
-N width^2: on a processor many narrow networks are worth more than few wide ones.
+N width^2: on a processor many narrow networks are worth more than few wide ones. Layers may differ
+in width: behind pools there are fewer places to average over, and channels cost less.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ from stillhouse.kernels.architecture import (
     Relu,
 )
 from stillhouse.kernels.threads import Workers
-from stillhouse.methods.kernel_regression.feature_layers import feature_layers
+from stillhouse.methods.kernel_regression.feature_layers import Width, feature_layers
 from stillhouse.methods.kernel_regression.pooled_conv import begins_pooled, pooled_conv
 from stillhouse.networks.precision import full_precision
 
@@ -41,11 +42,11 @@ _WHOLE = 1000
 
 
 class RandomFeatures:
-    """The random networks of an architecture, of one width, for images of one shape.
+    """The random networks of an architecture, alike in width, for images of one shape.
 
     Args:
         architecture: the layers; ReLU and average pools, as the exact kernels have them.
-        width: channels of every convolution, units of every hidden dense layer.
+        width: of all layers, or of each: channels of a convolution, units of a dense layer.
         image_shape: height, width and channels.
         on_cpu: compute on the processor, whatever JAX's default device is.
         threads: of the processor, which compute chunks side by side, to the same bits.
@@ -55,7 +56,7 @@ class RandomFeatures:
         chunk: how many images are computed at a time.
 
     Raises:
-        ValueError: if the images are too small.
+        ValueError: if the images are too small, or widths are not one for each layer.
 
     References:
         Loo, Hasani, Amini, Rus. Efficient Dataset Distillation using Random Feature Approximation.
@@ -65,7 +66,7 @@ class RandomFeatures:
     def __init__(
         self,
         architecture: Architecture,
-        width: int,
+        width: Width,
         image_shape: tuple[int, int, int],
         on_cpu: bool = False,
         threads: int = 1,
@@ -149,7 +150,7 @@ class RandomFeatures:
 @functools.lru_cache(maxsize=8)
 def random_features(
     architecture: Architecture,
-    width: int,
+    width: Width,
     image_shape: tuple[int, int, int],
     on_cpu: bool,
     threads: int,

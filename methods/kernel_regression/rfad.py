@@ -32,7 +32,6 @@ class RfadConfig(RegressionConfig):
 
     Attributes:
         spec: whose architecture the networks have.
-        width: of the networks.
         networks: how many a step has, N.
         redraw: steps after which networks are drawn anew; with cached groups, after which one of
             the groups is.
@@ -45,7 +44,6 @@ class RfadConfig(RegressionConfig):
     """
 
     spec: KernelSpec
-    width: int = 32
     networks: int = 8
     redraw: int = 1
     cached_groups: int = 0
@@ -53,7 +51,7 @@ class RfadConfig(RegressionConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, low in (("width", 1), ("networks", 1), ("redraw", 1), ("cached_groups", 0)):
+        for name, low in (("networks", 1), ("redraw", 1), ("cached_groups", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"`{name}` must be {low} or more, got {getattr(self, name)}")
 

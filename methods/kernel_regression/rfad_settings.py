@@ -12,6 +12,7 @@ from stillhouse.methods.coordinates import coordinates_option
 from stillhouse.methods.costs import RunCost, RunSizes, rfad_cost
 from stillhouse.methods.kernel_regression.feature_layers import (
     WIDTH,
+    Width,
     check_features,
     feature_layers,
 )
@@ -27,6 +28,12 @@ from stillhouse.methods.options import at_least, changed, not_negative, option, 
 _RULES = ("adam", "adabelief")
 
 
+def _widths(given: tuple[str, ...]) -> str | None:
+    """Check that widths are numbers of channels."""
+    right = all(text.strip().isdecimal() and int(text) > 0 for text in given)
+    return None if right else "whole numbers from 1 on, such as 16,32,64"
+
+
 @dataclasses.dataclass(frozen=True)
 class RfadSettings(KernelSettings):
     """RFAD.
@@ -35,7 +42,8 @@ class RfadSettings(KernelSettings):
         kernel: by which the set is scored; features are those of the NNGP kernel.
         regularisation: the ridge as a share of the mean diagonal of K_ss.
         networks: random networks of a step.
-        width: of each.
+        width: of each, in all layers.
+        widths: of each, layer by layer; none for one width.
         redraw: steps after which they are drawn anew.
         cached_groups: groups of networks and targets that are kept.
         steps: gradient steps.
@@ -61,6 +69,12 @@ class RfadSettings(KernelSettings):
     width: int = option(
         WIDTH, "their width; many narrow ones are worth more than few wide ones", check=at_least(1)
     )
+    widths: tuple[str, ...] = option(
+        (),
+        "in place of --width, that of each layer with weights but the last: 16,32,64 for convnet3 "
+        "is worth more for its time than 32,32,32",
+        check=_widths,
+    )
     redraw: int = option(
         1,
         "draw networks anew after so many steps; with --cached_groups, one of the groups",
@@ -83,6 +97,11 @@ class RfadSettings(KernelSettings):
         False, "flip half of the target images left to right; not for digits, letters and the like"
     )
 
+    def __post_init__(self) -> None:
+        if isinstance(self.widths, tuple | list):  # Of numbers too, for who calls from Python.
+            object.__setattr__(self, "widths", tuple(map(str, self.widths)))
+        super().__post_init__()
+
     def check_start(self, labels: np.ndarray) -> None:
         """Check that labels which stay as they are have a class where the loss needs one."""
         check_labels_of(self.loss, self.learn_labels, labels)
@@ -91,19 +110,24 @@ class RfadSettings(KernelSettings):
         """Return the gradient steps."""
         return self.steps
 
+    @property
+    def _width(self) -> Width:
+        return tuple(map(int, self.widths)) or self.width
+
     def cost(self, sizes: RunSizes, *, steps: int, evaluations: int) -> RunCost:
         """Return the cost of a run.
 
         Raises:
-            ValueError: if there are fewer features than support images.
+            ValueError: if there are fewer features than support images, or widths are not one for
+                each layer.
         """
         (spec,) = self.kernels().values()
-        layers = feature_layers(spec.architecture, self.width, sizes.image_shape)
+        layers = feature_layers(spec.architecture, self._width, sizes.image_shape)
         features = self.networks * layers.size
         # Its features are those of the NNGP kernel, whichever scores the set.
         nngp = dataclasses.replace(spec, kind="nngp")
         check_features(
-            nngp, self.networks, sizes.support, sizes.image_shape, "networks", self.width
+            nngp, self.networks, sizes.support, sizes.image_shape, "networks", self._width
         )
         cost = rfad_cost(
             sizes,
@@ -124,7 +148,7 @@ class RfadSettings(KernelSettings):
 
         (spec,) = self.kernels().values()
         config = RfadConfig(
-            *(spec, self.width, self.networks, self.redraw, self.cached_groups, problem.seed),
+            *(spec, self.networks, self.redraw, self.cached_groups, problem.seed),
             learning_rate=self.learning_rate,
             decay_steps=self.steps if self.decay else None,
             learn_labels=self.learn_labels,
@@ -135,7 +159,7 @@ class RfadSettings(KernelSettings):
             corruption=self.corrupted_by(problem),
         )
         scoring = self.scoring(problem, self.computer(problem))
-        tasks = FeatureTasks(spec, self.width, problem.runner)
+        tasks = FeatureTasks(spec, self._width, problem.runner)
         return Rfad(
             *(config, problem.targets, tasks, problem.start, scoring),
             softmax_scale=problem.softmax_scale,
@@ -148,7 +172,7 @@ class RfadSettings(KernelSettings):
         return {
             **super().identity(),
             **{name: getattr(self, name) for name in (*names, *more)},
-            **changed(self, "coordinates", "flip"),
+            **changed(self, "coordinates", "flip", "widths"),
         }
 
     def growing(self) -> str | None:
@@ -160,8 +184,10 @@ class RfadSettings(KernelSettings):
         return FLIPS if self.flip else None
 
     def check_given(self, given: frozenset[str]) -> None:
-        """Check that loaders are not asked for batches that are kept."""
+        """Check flags that take each other's place, and those that loaders cannot serve."""
         super().check_given(given)
+        if {"width", "widths"} <= given:
+            raise ValueError("`--width` and `--widths` take each other's place; give one")
         if "loaders" in given and self.cached_groups:
             raise ValueError(
                 "`--loaders` prepare the batch of the next step, and --cached_groups keeps those "

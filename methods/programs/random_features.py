@@ -8,7 +8,7 @@ import numpy as np
 
 from stillhouse.kernels.spec import KernelSpec
 from stillhouse.kernels.threads import default_threads
-from stillhouse.methods.kernel_regression.feature_layers import feature_layers
+from stillhouse.methods.kernel_regression.feature_layers import Width, feature_layers
 from stillhouse.methods.programs.context import Context
 from stillhouse.methods.programs.image_sets import check_images, describe_images, half_spans
 from stillhouse.methods.programs.program import (
@@ -37,13 +37,13 @@ class RandomFeatures(Program):
 
     Attributes:
         spec: whose architecture the network has; its kind of kernel does not matter.
-        width: of the network's layers.
+        width: of all layers of the network, or of each.
     """
 
     unit: ClassVar[str] = PASSES
 
     spec: KernelSpec
-    width: int
+    width: Width
 
     def check(self, shared: Types, own: Types) -> None:
         """Check that there are sets of images, and a seed."""
@@ -100,7 +100,7 @@ class RandomFeaturesVjp(Program):
     unit: ClassVar[str] = PASSES
 
     spec: KernelSpec
-    width: int
+    width: Width
 
     def check(self, shared: Types, own: Types) -> None:
         """Check that there is one set of images, a seed, and a cotangent of its features."""

@@ -332,6 +332,8 @@ def test_the_best_images_are_kept_by_training_images_that_are_held_out(
     [
         (["--redraw=0"], "`--redraw` must be a whole number, 1 or more, got 0"),
         (["--networks=1", "--width=1", "--ipc=20"], "60 support images"),
+        (["--widths=8,8"], "this network has 1, got 2: 8,8"),
+        (["--widths=8,"], "`--widths` must be whole numbers from 1 on"),
         (["--corruption=1"], "`--corruption` must be a share from 0 to below 1"),
         (["--corruption=0.5", "--coordinates=dct"], "use --coordinates=pixel"),
         (["--cached_groups=2", "--loaders=1", "--engine=launchpad"], "give one"),
@@ -346,7 +348,7 @@ def test_what_random_features_cannot_do_is_one_line(refused, spots, flags, says)
 
 def test_a_run_of_random_features_is_planned_resumed_and_scored(stillhouse, spots, bits, tmp_path):
     flags = (f"--dataset={spots}", "--method=rfad", "--architecture=fc", "--networks=3")
-    flags += ("--nodecay", "--target_batch=96", "--eval_every=0", "--flip")
+    flags += ("--nodecay", "--target_batch=96", "--eval_every=0", "--flip", "--widths=40")
     plan = json.loads(stillhouse("plan", *flags, "--steps=6", "--json").out)
     assert stillhouse("distill", *flags, "--steps=6", "--out=once").code == 0
     assert stillhouse("distill", *flags, "--steps=2", "--out=twice").code == 0

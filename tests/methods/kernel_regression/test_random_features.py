@@ -73,8 +73,14 @@ def architecture(request):
     return NETWORKS[request.param]
 
 
-def test_features_are_those_of_one_loop_a_layer(architecture):
-    networks = RandomFeatures(architecture, 4, (6, 6, 2))
+@pytest.fixture(params=["one width", "a width for each layer"])
+def width(request, architecture):
+    layers = len(RandomFeatures(architecture, 4, (6, 6, 2)).draw(0))
+    return 4 if request.param == "one width" else tuple(range(3, 3 + layers))
+
+
+def test_features_are_those_of_one_loop_a_layer(architecture, width):
+    networks = RandomFeatures(architecture, width, (6, 6, 2))
     networks.chunk = 2  # Chunks of 2, 2 and 1.
     found = networks.features(3, IMAGES)
     expected = numpy_features(architecture, networks.draw(3), np.float64(IMAGES))
@@ -82,8 +88,8 @@ def test_features_are_those_of_one_loop_a_layer(architecture):
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_their_derivative_is_that_of_finite_differences(architecture):
-    networks = RandomFeatures(architecture, 4, (6, 6, 2))
+def test_their_derivative_is_that_of_finite_differences(architecture, width):
+    networks = RandomFeatures(architecture, width, (6, 6, 2))
     networks.chunk = 2
     weights = networks.draw(3)
     g = RNG.standard_normal((5, networks.size)).astype(np.float32)
@@ -138,6 +144,24 @@ def test_the_error_falls_as_the_root_of_networks_times_width(name):
     # Sixteen times as many units: a quarter of the error, whichever way they are had.
     assert few / many == pytest.approx(4, rel=0.4)
     assert few / wide == pytest.approx(4, rel=0.4)
+
+
+def test_layers_of_widths_that_differ_estimate_the_same_kernel():
+    few, many = (
+        np.median([error(NETWORKS["convnet"], (4, 12), networks, seed) for seed in range(20)])
+        for networks in (4, 64)
+    )
+    assert few / many == pytest.approx(4, rel=0.4)
+
+
+def test_widths_that_are_all_the_same_are_one():
+    one, each = (RandomFeatures(convnet(1), width, (6, 6, 2)) for width in (4, (4, 4)))
+    assert one.features(3, IMAGES).tobytes() == each.features(3, IMAGES).tobytes()
+
+
+def test_every_layer_has_its_width():
+    with pytest.raises(ValueError, match="this network has 2, got 3: 4,4,8"):
+        RandomFeatures(convnet(1), (4, 4, 8), (6, 6, 2))
 
 
 def test_cotangents_are_those_of_the_kernel():

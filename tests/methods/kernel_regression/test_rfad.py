@@ -49,14 +49,14 @@ class Counting(LocalRunner):
 
 def rfad(spots, runner=None, **options):
     runner = runner or Counting()
-    config = RfadConfig(SPEC, **{"width": 4, "networks": 3, "loss": "cross_entropy"} | options)
+    config = RfadConfig(SPEC, **{"networks": 3, "loss": "cross_entropy"} | options)
     batches = TargetBatches(spots, fit_transform("standardise", spots.x_train), 30, 0)
     start = np.random.default_rng(1).normal(size=(6, 4, 4, 1)).astype(np.float32)
     labels = centred_one_hot(np.arange(6) % CLASSES, CLASSES)
     scoring = KrrScoring(
         FeatureComputer(runner, width=16, networks=8), {"spots": SPEC}, batches, 1e-3
     )
-    tasks = FeatureTasks(SPEC, config.width, runner)
+    tasks = FeatureTasks(SPEC, 4, runner)
     return Rfad(config, batches, tasks, lambda: (start, labels), scoring)
 
 
