@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from problem import add_problem, problem_flags
 
 from stillhouse.data.dataset import Dataset
 from stillhouse.launch.prepare import prepare
@@ -54,10 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--transform", default="standardise")
-    parser.add_argument("--architecture", default="convnet3")
-    parser.add_argument("--depth", type=int)
+    add_problem(parser)
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--target_batch", type=int, default=500, help="of the features")
     parser.add_argument("--learning_rate", type=float, default=0.1)
@@ -106,10 +104,9 @@ def begun(
 ) -> tuple[Algorithm[Any], Dataset]:
     """Return the method of a run of so many steps, and the data with fewer test images."""
     flags = [
-        *(f"--dataset={options.dataset}", f"--transform={options.transform}", f"--ipc={ipc}"),
-        *(f"--architecture={options.architecture}", f"--learning_rate={options.learning_rate}"),
-        *("--kernel=nngp", "--threads=1", "--eval_every=0", f"--steps={steps}"),
-        *([] if options.depth is None else [f"--depth={options.depth}"]),
+        *problem_flags(options),
+        *(f"--ipc={ipc}", f"--learning_rate={options.learning_rate}"),
+        *("--eval_every=0", f"--steps={steps}"),
         *([] if way == "exact" else [f"--target_batch={options.target_batch}"]),
         *WAYS[way],
     ]
@@ -191,10 +188,7 @@ def errors(width: int, options: argparse.Namespace) -> Curve:
     from stillhouse.methods.kernel_regression.features import FeatureTasks, network_seeds
     from stillhouse.methods.programs import Context
 
-    flags = [f"--dataset={options.dataset}", f"--transform={options.transform}", "--kernel=nngp"]
-    flags += [f"--architecture={options.architecture}", "--threads=1"]
-    flags += [] if options.depth is None else [f"--depth={options.depth}"]
-    config, _ = parse(DistillConfig, flags)
+    config, _ = parse(DistillConfig, problem_flags(options))
     job = prepare(config, for_real=False)
     images = job.fit_transform().apply(job.dataset.x_train[:_IMAGES])
     (spec,) = job.config.own.kernels().values()

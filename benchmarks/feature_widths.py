@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 import numpy as np
+from problem import add_problem, problem_flags
 
 from stillhouse.launch.prepare import prepare
 from stillhouse.launch.settings.flags import parse
@@ -34,10 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--transform", default="standardise")
-    parser.add_argument("--architecture", default="convnet3")
-    parser.add_argument("--depth", type=int)
+    add_problem(parser)
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--init", default="real", help="of the set, as of `stillhouse distill`")
     parser.add_argument("--targets", type=int, default=1000)
@@ -63,11 +61,9 @@ class Comparison:
 
     def __init__(self, options: argparse.Namespace) -> None:
         flags = [
-            *(f"--dataset={options.dataset}", f"--transform={options.transform}"),
-            *(f"--architecture={options.architecture}", f"--ipc={options.ipc}"),
-            *(f"--init={options.init}", f"--target_batch={options.targets}"),
-            *([] if options.depth is None else [f"--depth={options.depth}"]),
-            *("--method=rfad", "--threads=1"),
+            *problem_flags(options),
+            *("--method=rfad", f"--ipc={options.ipc}", f"--init={options.init}"),
+            f"--target_batch={options.targets}",
         ]
         config, _ = parse(DistillConfig, flags)
         job = prepare(config, for_real=False)

@@ -1,8 +1,6 @@
 """The oracle against finite differences, and the backends against the oracle."""
 
 import functools
-import importlib
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,14 +10,10 @@ from sklearn.datasets import load_digits
 from stillhouse.kernels import KernelSpec, conv, kernel
 from stillhouse.methods.kernel_regression.ridge import krr_step
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def oracle():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        yield importlib.import_module("oracle")
+def oracle(script):
+    return script
 
 
 @pytest.mark.parametrize("kind", ["ntk", "nngp"])
